@@ -12,7 +12,7 @@ pub mod recording;
 pub mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rand::SeedableRng as _;
@@ -115,17 +115,17 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     .await;
 }
 
-/// An agent that dials its cloud again within two seconds after the first two losses. Chance may take half a
+/// An agent that dials its cloud again within two seconds after the first three losses. Chance may take half a
 /// minute, so the seed is chosen for a short delay.
 pub fn hasty(config: &Config) -> Agent {
-    let short = |seed: &u64| {
+    fn short(seed: &u64) -> bool {
         let (mut backoff, mut rng) = (Backoff::new(&CLOUD), StdRng::seed_from_u64(*seed));
-        (0..2).all(|_| backoff.next(&mut rng) < Duration::from_secs(2))
-    };
-    let seed = (0..).find(short).unwrap();
+        (0..3).all(|_| backoff.next(&mut rng) < Duration::from_secs(2))
+    }
+    static SEED: LazyLock<u64> = LazyLock::new(|| (0..).find(short).unwrap());
     let trust = TrustStore::new(config.cloud.ca_file.clone()).unwrap();
     let dial = TcpDial::new(CloudLogin::of(&config.cloud).unwrap(), trust.clone());
-    Agent::start_with(config, trust, Arc::new(dial), StdRng::seed_from_u64(seed)).unwrap()
+    Agent::start_with(config, trust, Arc::new(dial), StdRng::seed_from_u64(*SEED)).unwrap()
 }
 
 impl Plan {

@@ -4,6 +4,7 @@ mod addresses;
 mod alarms;
 mod burst;
 mod cameras;
+mod conformance;
 mod constant;
 mod emulator_alarms;
 mod events;

@@ -7,7 +7,7 @@ pub(crate) mod backends;
 mod bad;
 mod cases;
 mod odd;
-mod table;
+pub(crate) mod table;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

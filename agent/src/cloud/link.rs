@@ -12,7 +12,7 @@ use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{Incoming, Options, Peer, RpcError, Violation};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::calls::{Answer, CallError, CallQueue, OpenQueue, Waiting};
@@ -93,7 +93,7 @@ pub(super) async fn run(
         sink: Some(sink),
         outstanding: None,
         leaving: Vec::new(),
-        keepalive_is_due: false,
+        keepalive_is_due: true,
         healthy_since: None,
         #[cfg(feature = "ui")]
         answered: keepalives.answered(),
@@ -125,7 +125,8 @@ struct Link {
     /// The tickets' numbers of answers that have not been written yet. A sender tells the answer's handler that
     /// the answer has left; dropping it, that the answer is lost.
     leaving: Vec<(u64, oneshot::Sender<()>)>,
-    /// Whether a Keepalive fell due while a call was outstanding. It goes before the next call.
+    /// Whether a Keepalive is due: the first, and one that fell due while a call was outstanding. It goes before the next
+    /// call.
     keepalive_is_due: bool,
     healthy_since: Option<Instant>,
     /// Where it is shown when the newest Keepalive was answered.
@@ -149,7 +150,7 @@ impl Link {
         let mut running = FuturesUnordered::new();
         let mut event = pin!(Fuse::terminated());
         let mut writing = pin!(Fuse::terminated());
-        let mut keepalive = interval(KEEPALIVE);
+        let mut keepalive = interval_at(Instant::now() + KEEPALIVE, KEEPALIVE);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(request) = self.peer.poll_request() {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ivt_base::byte_stream::ByteStream;
 use ivt_hal::Power;
+use ivt_proto::rpc::message::GetFirmware;
 use ivt_proto::rpc::{MAX_BLANKS, Violation};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
@@ -104,6 +105,17 @@ async fn the_first_keepalive_comes_at_once_and_then_every_ten_seconds() {
     for n in 0..5 {
         assert_eq!(cloud.keepalive().await.as_secs(), n * 10);
     }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_at_the_login_goes_behind_the_first_keepalive() {
+    let mut cloud = connected(4096).await;
+    let calls = cloud.calls.clone();
+    let asking = tokio::spawn(async move { calls.call(GetFirmware).await });
+    cloud.keepalive().await;
+    let packet = cloud.receive().await;
+    assert_eq!((&packet["req"], &packet["seq"]), (&json!("GetFirmware"), &json!(2)));
+    asking.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,8 @@ const HELP: &str = "\
 ivc-sim: a simulated IVC cloud for devices that speak IVR RPC
 
 Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
+       ivc-sim run FILE...
+       ivc-sim conformance --help
 
   --http ADDR:PORT        where devices and browsers connect   [127.0.0.1:8080]
   --rtmp ADDR:PORT        where streams are published          [127.0.0.1:1935]
@@ -26,7 +28,8 @@ Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
                           keep, sum or count                   [keep]
   --help                  this text
 
-ivc-sim run FILE... runs scenarios; see ivc-sim run --help.
+ivc-sim run plays scenarios (ivc-sim run --help), ivc-sim conformance
+drives a device through the rules.
 The page has no login of its own: serve it to people you trust.
 RUST_LOG=debug shows more.
 ";
@@ -40,6 +43,9 @@ async fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
     if runs {
         return scenario::main(words).await;
+    }
+    if words.next_if(|word| word == "conformance").is_some() {
+        return ivt_lab::conformance::ivc::main(words).await;
     }
     let options = match parse(words) {
         Ok(Some(options)) => options,

@@ -9,7 +9,7 @@ mod timeline;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use html::html;
 pub use json::json;
@@ -46,7 +46,8 @@ pub struct Case {
     pub verdict: Verdict,
     /// Why it is no plain pass, in a sentence that tells what was expected and what came; empty for a pass.
     pub reason: String,
-    /// How long it took.
+    /// How long it took; in JSON, seconds.
+    #[serde(serialize_with = "seconds")]
     pub took: Duration,
     /// What was said and seen meanwhile, in the order of time.
     pub evidence: Vec<Evidence>,
@@ -87,7 +88,8 @@ impl Verdict {
 /// Something that was said or seen during a case.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evidence {
-    /// Since the begin of the run.
+    /// Since the begin of the run; in JSON, seconds.
+    #[serde(serialize_with = "seconds")]
     pub at: Duration,
     /// What it is.
     #[serde(flatten)]
@@ -144,6 +146,11 @@ impl Report {
     pub fn passed(&self) -> bool {
         !self.cases.is_empty() && self.count(Verdict::Fail) == 0
     }
+}
+
+/// A time as seconds, to the millisecond.
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_millis() as f64 / 1000.0)
 }
 
 /// The text without what neither HTML nor XML can hold, and with a mark where it was longer than `most` bytes.

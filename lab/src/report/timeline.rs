@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::printable;
+use super::{printable, seconds};
 
 /// Most moments that are drawn.
 const MOST: usize = 500;
@@ -25,9 +25,11 @@ const ROW: usize = 10;
 pub struct Moment {
     /// Where or to whom it happened: a scenario, the cloud, the camera, the network.
     pub lane: String,
-    /// Since the begin of the run.
+    /// Since the begin of the run; in JSON, seconds.
+    #[serde(serialize_with = "seconds")]
     pub at: Duration,
-    /// When it was over, since the begin of the run, where it took a while.
+    /// When it was over, since the begin of the run, where it took a while; in JSON, seconds.
+    #[serde(serialize_with = "some_seconds", skip_serializing_if = "Option::is_none")]
     pub until: Option<Duration>,
     /// What happened, in a few words.
     pub text: String,
@@ -105,6 +107,10 @@ fn draw(out: &mut String, name: &str, mut lane: Vec<&Moment>, begin: Duration, e
         "<p>{name} <span class=\"at\">{count}{bad}</span></p>\n<svg role=\"img\" aria-label=\"{name}: {count}{bad}\" \
          viewBox=\"0 0 {WIDTH} {height}\" height=\"{height}\" preserveAspectRatio=\"none\">\n{bars}</svg>\n"
     );
+}
+
+fn some_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    seconds(&time.unwrap_or_default(), to)
 }
 
 fn escaped(text: &str) -> String {

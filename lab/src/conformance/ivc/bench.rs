@@ -1,0 +1,391 @@
+//! The cloud of a run with the device in it: what cases ask, and what they hear.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ivt_sim::cloud::{CloudSim, Device, Direction, Faults, Packet};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
+
+use super::finding::{Finding, Outcome, fail};
+use super::heard::Heard;
+use super::limits::Limits;
+use crate::conformance::tape::Tape;
+use crate::report::Seen;
+
+/// Most packets in a second. A device says a few; one that says more would drown its cloud.
+const MOST_PACKETS: u64 = 1_000;
+/// How the note of a login begins, and that of the end of a connection.
+const LOGIN: &str = "logged in from";
+const ENDED: &str = "connection ended: ";
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Success, with the `resp` as it came.
+    Resp(Value),
+    /// A refusal.
+    Refused {
+        /// The code.
+        code: i64,
+        /// The device's words.
+        msg: String,
+    },
+    /// The connection ended before the answer, for this reason.
+    Gone(String),
+}
+
+/// A run's cloud and its device.
+pub struct Bench {
+    /// The cloud.
+    pub cloud: Arc<CloudSim>,
+    /// The device.
+    pub device: Arc<Device>,
+    /// The limits of the run.
+    pub limits: Limits,
+    /// What the case sees.
+    pub tape: Tape,
+    /// What the device said in the run.
+    pub heard: Heard,
+    feed: broadcast::Receiver<Arc<Packet>>,
+    /// The `seq` of the last request.
+    seq: i64,
+    /// Number of requests in a row without an answer.
+    silent: u32,
+    /// The second that is counted, and the packets in it.
+    second: (Instant, u64),
+    /// A number for names of streams and sessions.
+    names: u32,
+    /// The name or address by which the device reaches the cloud, where that is not the one the cloud listens on.
+    host: Option<String>,
+}
+
+impl Bench {
+    /// A bench for the device of this code, which has not logged in yet.
+    pub fn new(cloud: Arc<CloudSim>, code: &str, limits: Limits) -> Self {
+        let device = cloud.device(code);
+        let (before, feed) = device.packets();
+        let now = Instant::now();
+        let mut bench = Self {
+            cloud,
+            device,
+            limits,
+            tape: Tape::new(now),
+            heard: Heard::default(),
+            feed,
+            seq: 0,
+            silent: 0,
+            second: (now, 0),
+            names: 0,
+            host: None,
+        };
+        // A device may have logged in before the run.
+        before.iter().for_each(|packet| bench.hear(packet));
+        bench
+    }
+
+    /// Tells the device to reach RTMP server and store by this name or address.
+    pub fn reach_by(&mut self, host: &str) {
+        self.host = Some(host.to_owned());
+    }
+
+    /// Adds a sentence to the evidence.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.tape.push(Seen::Note { text: text.into() });
+    }
+
+    /// A name that was not used before in this run.
+    pub fn name(&mut self, what: &str) -> String {
+        self.names += 1;
+        let name = format!("conformance{what}{:04}", self.names);
+        // Session names have 22 bytes.
+        format!("{name:0<22}").chars().take(22).collect()
+    }
+
+    /// The number of a channel of the device: the first that its last Keepalive lists.
+    pub fn channel(&self) -> u32 {
+        let keepalive = self.device.keepalive().borrow().clone();
+        keepalive.and_then(|told| told.channels.first().map(|first| first.channel)).unwrap_or(0)
+    }
+
+    /// The address to which the device publishes the stream of this key.
+    pub fn rtmp_url(&self, key: &str) -> String {
+        match &self.host {
+            Some(host) => format!("rtmp://{host}:{}/live/{key}", self.cloud.rtmp_addr().port()),
+            None => self.cloud.rtmp_url(key),
+        }
+    }
+
+    /// The address that the device asks about the recording session of this name.
+    pub fn record_url(&self, session: &str) -> String {
+        let mut url = self.cloud.record_url(session);
+        if let Some(host) = &self.host {
+            // A name that is none leaves the address as it was.
+            let _ = url.set_host(Some(host));
+        }
+        url.into()
+    }
+
+    /// Sets the faults of the cloud.
+    pub fn fault(&mut self, change: impl FnOnce(&mut Faults)) {
+        let mut faults = self.cloud.faults();
+        change(&mut faults);
+        self.cloud.set_faults(faults);
+    }
+
+    /// Waits for the device where it is away.
+    ///
+    /// # Errors
+    /// When it does not come back, which ends the run.
+    pub async fn online(&mut self) -> Outcome {
+        let device = Arc::clone(&self.device);
+        let limit = self.limits.reconnect;
+        match self.during(limit, device.wait_online()).await? {
+            Some(()) => Ok(()),
+            None => Err(Finding::Over(format!("the device did not come back within {limit:?}"))),
+        }
+    }
+
+    /// The result of `future`, while packets go on the tape; `None` after `limit`.
+    ///
+    /// # Errors
+    /// When the device drowns its cloud.
+    pub async fn during<T>(
+        &mut self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Outcome<Option<T>> {
+        tokio::pin!(future);
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            tokio::select! {
+                biased;
+                packet = self.feed.recv() => { self.observe(packet)?; }
+                done = &mut future => return Ok(Some(done)),
+                () = tokio::time::sleep_until(end) => return Ok(None),
+            }
+        }
+    }
+
+    /// Lets time pass while packets go on the tape.
+    ///
+    /// # Errors
+    /// When the device drowns its cloud.
+    pub async fn wait(&mut self, time: Duration) -> Outcome {
+        self.during(time, std::future::pending::<()>()).await.map(drop)
+    }
+
+    /// What `look` finds in a packet that comes from now on; `None` after `limit`.
+    ///
+    /// # Errors
+    /// When the device drowns its cloud.
+    pub async fn until<T>(
+        &mut self,
+        limit: Duration,
+        mut look: impl FnMut(&Packet) -> Option<T>,
+    ) -> Outcome<Option<T>> {
+        let end = Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(packet) = timeout(left, self.feed.recv()).await else { return Ok(None) };
+            if let Some(packet) = self.observe(packet)?
+                && let Some(found) = look(&packet)
+            {
+                return Ok(Some(found));
+            }
+            if left.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Sends a text as it is.
+    ///
+    /// # Errors
+    /// When the device is not connected.
+    pub async fn send(&mut self, text: impl Into<String>) -> Outcome {
+        let sent = self.device.send_raw(text).await;
+        sent.or_else(|error| fail(format!("nothing could be sent: {}", error.msg)))
+    }
+
+    /// Sends an event.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn notify(&mut self, event: &str, params: Option<Value>) -> Outcome {
+        let mut packet = json!({ "event": event });
+        if let Some(params) = params {
+            packet["params"] = params;
+        }
+        self.send(packet.to_string()).await
+    }
+
+    /// Sends a request and returns its `seq`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn request(&mut self, method: &str, params: Option<Value>) -> Outcome<i64> {
+        self.seq += 1;
+        let mut packet = json!({ "req": method, "seq": self.seq });
+        if let Some(params) = params {
+            packet["params"] = params;
+        }
+        self.send(packet.to_string()).await?;
+        Ok(self.seq)
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// No answer comes within the limit, or it is none; the second such silence in a row ends the run.
+    pub async fn ask(&mut self, method: &str, params: Option<Value>) -> Outcome<Answer> {
+        let seq = self.request(method, params).await?;
+        self.answer(seq, method).await
+    }
+
+    /// Waits for the answer to the request of this `seq`.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn answer(&mut self, seq: i64, method: &str) -> Outcome<Answer> {
+        let limit = self.limits.answer + self.limits.slack;
+        let found = self.until(limit, |packet| answer_in(packet, seq)).await?;
+        match found {
+            Some(answer) => {
+                self.silent = 0;
+                answer
+            }
+            None => Err(self.silence(method, limit)),
+        }
+    }
+
+    fn silence(&mut self, method: &str, limit: Duration) -> Finding {
+        self.silent += 1;
+        let why = format!("{method} was not answered within {limit:?}");
+        if self.silent < 2 {
+            return Finding::Fail(why);
+        }
+        Finding::Over(format!("{why}, nor was the request before: the device does not answer"))
+    }
+
+    /// Returns when the device has answered a plain request: it is there, and has read what came before.
+    ///
+    /// # Errors
+    /// The connection ended, or no answer comes.
+    pub async fn alive(&mut self, after: &str) -> Outcome {
+        match self.ask("GetNetConfig", Some(json!({ "channel": self.channel() }))).await? {
+            Answer::Gone(why) => fail(format!("the connection ended after {after}: {why}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the end of the connection and returns its reason; `None` after `limit`.
+    ///
+    /// # Errors
+    /// When the device drowns its cloud.
+    pub async fn ended(&mut self, limit: Duration) -> Outcome<Option<String>> {
+        self.until(limit, |packet| ended(packet).map(str::to_owned)).await
+    }
+
+    /// Counts a packet and hears it. `None` where some were missed.
+    fn observe(&mut self, packet: Result<Arc<Packet>, RecvError>) -> Outcome<Option<Arc<Packet>>> {
+        let (packet, count) = match packet {
+            Ok(packet) => (Some(packet), 1),
+            Err(RecvError::Lagged(missed)) => (None, missed),
+            Err(RecvError::Closed) => return Err(Finding::Over("the cloud has ended".into())),
+        };
+        let said = packet.as_ref().is_none_or(|packet| packet.direction == Direction::FromDevice);
+        if said {
+            if self.second.0.elapsed() >= Duration::from_secs(1) {
+                self.second = (Instant::now(), 0);
+            }
+            self.second.1 += count;
+            if self.second.1 > MOST_PACKETS {
+                return Err(Finding::Over(format!(
+                    "the device sent more than {MOST_PACKETS} packets in a second"
+                )));
+            }
+        }
+        let Some(packet) = packet else { return Ok(None) };
+        self.hear(&packet);
+        Ok(Some(packet))
+    }
+
+    /// Puts a packet on the tape, and notes what it says of the device.
+    fn hear(&mut self, packet: &Packet) {
+        self.tape.push(seen(packet));
+        match packet.direction {
+            Direction::FromDevice => {
+                if let Ok(value) = serde_json::from_str(&packet.text) {
+                    self.heard.packet(&value);
+                }
+            }
+            Direction::Note if packet.text.starts_with(LOGIN) => {
+                self.heard.login();
+                if self.host.is_none() && self.cloud.http_addr().ip().is_unspecified() {
+                    self.host = towards(&packet.text);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The own address in the network of the device that a note tells the login of.
+fn towards(note: &str) -> Option<String> {
+    let remote = note.strip_prefix(LOGIN)?.split(',').next()?.trim();
+    let remote: SocketAddr = remote.parse().ok()?;
+    let any: IpAddr = if remote.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    // Nothing is sent: the system only chooses the way.
+    socket.connect(remote).ok()?;
+    Some(match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(own) => own.to_string(),
+        IpAddr::V6(own) => format!("[{own}]"),
+    })
+}
+
+/// A packet as evidence.
+fn seen(packet: &Packet) -> Seen {
+    let text = packet.text.clone();
+    match packet.direction {
+        Direction::FromDevice => Seen::Received { text },
+        Direction::ToDevice => Seen::Sent { text },
+        Direction::Note => Seen::Note { text },
+    }
+}
+
+/// The reason in a note that a connection has ended.
+pub fn ended(packet: &Packet) -> Option<&str> {
+    let note = packet.direction == Direction::Note;
+    packet.text.strip_prefix(ENDED).filter(|_| note)
+}
+
+/// The answer to the request of this `seq`, if `packet` is it, or the end of the connection.
+fn answer_in(packet: &Packet, seq: i64) -> Option<Outcome<Answer>> {
+    if let Some(why) = ended(packet) {
+        return Some(Ok(Answer::Gone(why.to_owned())));
+    }
+    if packet.direction != Direction::FromDevice {
+        return None;
+    }
+    let value: Value = serde_json::from_str(&packet.text).ok()?;
+    let members = value.as_object().filter(|members| !members.contains_key("req"))?;
+    if members.get("seq")?.as_i64()? != seq {
+        return None;
+    }
+    let err = members.get("err").filter(|err| !err.is_null());
+    Some(match (members.get("resp"), err) {
+        (_, Some(err)) => match (err["code"].as_i64(), err["msg"].as_str()) {
+            (Some(code), Some(msg)) => Ok(Answer::Refused { code, msg: msg.to_owned() }),
+            _ => fail(format!(
+                "an error has an integer `code` and a string `msg`, and this one has not: {err}"
+            )),
+        },
+        (Some(resp), None) => Ok(Answer::Resp(resp.clone())),
+        (None, None) => fail("an answer has `resp` or `err`, and this one has neither"),
+    })
+}

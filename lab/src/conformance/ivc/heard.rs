@@ -1,0 +1,77 @@
+//! What a device said of itself in the whole run, beside what a case asked.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+/// Most requests kept of a connection, and most connections.
+const MOST: usize = 256;
+
+/// One connection of the device.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// The requests of the device, in their order, as far as they are kept.
+    pub requests: Vec<Request>,
+}
+
+/// A request of the device.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// When it came.
+    pub at: Instant,
+    /// The method.
+    pub method: String,
+    /// The `seq` as it came.
+    pub seq: Value,
+    /// The `params` as they came; null where there were none.
+    pub params: Value,
+}
+
+/// All connections of the run, the newest last.
+#[derive(Debug, Default)]
+pub struct Heard {
+    connections: Vec<Connection>,
+    /// Number of logins, also of those that are no longer kept.
+    logins: usize,
+}
+
+impl Heard {
+    /// Begins a connection.
+    pub fn login(&mut self) {
+        self.logins += 1;
+        if self.connections.len() == MOST {
+            self.connections.remove(0);
+        }
+        self.connections.push(Connection::default());
+    }
+
+    /// Number of logins so far.
+    pub fn logins(&self) -> usize {
+        self.logins
+    }
+
+    /// Notes a packet of the device, if it is a request.
+    pub fn packet(&mut self, packet: &Value) {
+        let Some(method) = packet.get("req").and_then(Value::as_str) else { return };
+        let Some(connection) = self.connections.last_mut() else { return };
+        if connection.requests.len() < MOST {
+            connection.requests.push(Request {
+                at: Instant::now(),
+                method: method.chars().take(64).collect(),
+                seq: packet.get("seq").cloned().unwrap_or_default(),
+                params: packet.get("params").cloned().unwrap_or_default(),
+            });
+        }
+    }
+
+    /// The connections, the oldest first.
+    pub fn connections(&self) -> &[Connection] {
+        &self.connections
+    }
+
+    /// The requests of this method in the newest connection, from the `skip`th on.
+    pub fn newest(&self, method: &str) -> impl Iterator<Item = &Request> {
+        let newest = self.connections.last().map_or(&[][..], |last| &last.requests);
+        newest.iter().filter(move |request| request.method == method)
+    }
+}

@@ -1,0 +1,122 @@
+//! When a device has to hang up: the three rules of disconnection.
+
+use serde_json::json;
+
+use crate::conformance::ivc::bench::Bench;
+use crate::conformance::ivc::finding::{Outcome, fail};
+use crate::conformance::ivc::rule::Rule;
+
+/// What is no packet, by the name of its case.
+pub(crate) const MALFORMED: [(&str, &str, &str); 10] = [
+    ("text", "text that is no JSON", "hello"),
+    ("cut", "JSON that is cut short", r#"{"req":"GetNetConfig","params":{"channel":0},"se"#),
+    ("list", "a list", r#"[{"req":"GetNetConfig","seq":1}]"#),
+    ("none", "an object of no kind", "{}"),
+    ("no_seq", "a request without seq", r#"{"req":"GetNetConfig","params":{"channel":0}}"#),
+    (
+        "odd_seq",
+        "a request with a seq that is no integer",
+        r#"{"req":"GetNetConfig","params":{"channel":0},"seq":{}}"#,
+    ),
+    ("odd_req", "a request whose method is no string", r#"{"req":7,"seq":1}"#),
+    ("odd_event", "an event whose name is no string", r#"{"event":7}"#),
+    ("bare", "an answer without resp and err", r#"{"seq":1}"#),
+    ("odd_err", "an answer whose err is no object", r#"{"seq":1,"err":"failed"}"#),
+];
+
+/// Every rule of this file.
+pub(super) fn rules() -> Vec<Rule> {
+    let section = |number: u8| format!("异常处理 (exceptions), {number}");
+    let mut rules = vec![
+        Rule::new(
+            "close.wrong_seq",
+            &section(1),
+            "An answer with another seq than that of the request ends the connection",
+            |b| Box::pin(wrong_seq(b)),
+        ),
+        Rule::new(
+            "close.unasked",
+            &section(1),
+            "An answer to no request ends the connection",
+            |b| Box::pin(unasked(b)),
+        ),
+        Rule::new(
+            "close.silence",
+            &section(2),
+            "A request that is not answered within 20 s ends the connection",
+            |b| Box::pin(silence(b)),
+        ),
+    ];
+    rules.extend(MALFORMED.iter().map(|(id, what, text)| {
+        let name = format!("A malformed packet ends the connection: {what}");
+        Rule::new(format!("close.malformed.{id}"), &section(3), name, move |b| {
+            Box::pin(malformed(b, text))
+        })
+    }));
+    rules
+}
+
+/// Waits for the next Keepalive.
+async fn keepalive(b: &mut Bench) -> Outcome {
+    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
+    let next = b.until(limit, |packet| {
+        let from = packet.direction == ivt_sim::cloud::Direction::FromDevice;
+        (from && packet.text.contains("\"Keepalive\"")).then_some(())
+    });
+    match next.await? {
+        Some(()) => Ok(()),
+        None => fail(format!("no Keepalive came within {limit:?}")),
+    }
+}
+
+/// Waits until the device has hung up.
+async fn hangs_up(b: &mut Bench, limit: std::time::Duration) -> Outcome {
+    let why = match b.ended(limit).await? {
+        Some(why) => why,
+        None => {
+            let _ = b.device.hang_up().await;
+            return fail(format!("the connection was still there after {limit:?}"));
+        }
+    };
+    // The other reasons are those of the cloud.
+    if why.starts_with("the device") || why.starts_with("it broke") {
+        return Ok(());
+    }
+    fail(format!("the cloud had to end the connection: {why}"))
+}
+
+async fn wrong_seq(b: &mut Bench) -> Outcome {
+    b.fault(|faults| faults.link.wrong_seq = true);
+    keepalive(b).await?;
+    hangs_up(b, b.limits.answer / 2 + b.limits.slack).await
+}
+
+async fn unasked(b: &mut Bench) -> Outcome {
+    // Between two Keepalives no request of the device waits for an answer.
+    keepalive(b).await?;
+    b.wait(b.limits.quiet / 4).await?;
+    b.send(json!({ "seq": 1_000_000, "resp": {} }).to_string()).await?;
+    hangs_up(b, b.limits.answer / 2 + b.limits.slack).await
+}
+
+async fn silence(b: &mut Bench) -> Outcome {
+    b.fault(|faults| faults.link.mute_keepalive = true);
+    keepalive(b).await?;
+    let began = std::time::Instant::now();
+    let limit = b.limits.answer + b.limits.slack;
+    hangs_up(b, limit).await?;
+    let took = began.elapsed();
+    let least = b.limits.answer.mul_f64(0.8);
+    if took < least {
+        return fail(format!(
+            "expected {:?} of patience, it hung up after {took:.1?}",
+            b.limits.answer
+        ));
+    }
+    Ok(())
+}
+
+async fn malformed(b: &mut Bench, text: &str) -> Outcome {
+    b.send(text).await?;
+    hangs_up(b, b.limits.answer / 2 + b.limits.slack).await
+}

@@ -1,0 +1,140 @@
+//! Login, and coming back.
+
+use std::time::Duration;
+
+use crate::conformance::ivc::bench::Bench;
+use crate::conformance::ivc::finding::{Finding, Outcome, deviation, fail};
+use crate::conformance::ivc::rule::Rule;
+
+const URL: &str = "协议特性 (protocol): the URL of the login";
+const MINIMUM: &str = "最小实现 (least implementation), 2";
+/// How the note of a refused login begins.
+const REFUSED: &str = "login refused";
+/// Most logins within the time of the watch, some four seconds, of a device that does not storm.
+const KNOCKS: usize = 5;
+
+/// Every rule of this file.
+pub(super) fn rules() -> Vec<Rule> {
+    vec![
+        Rule::new("login.models", URL, "The login names hardware_model and firmware_model", |b| {
+            Box::pin(models(b))
+        }),
+        Rule::new(
+            "login.first_request",
+            "流程 (flow), step 3",
+            "The first request after the login is a Keepalive, and it comes at once",
+            |b| Box::pin(first_request(b)),
+        ),
+        Rule::new(
+            "login.pong",
+            "协议特性 (protocol): WebSocket (RFC 6455, 5.5.2)",
+            "A ping of the WebSocket is answered by a pong",
+            |b| Box::pin(pong(b)),
+        ),
+        Rule::new(
+            "login.again",
+            MINIMUM,
+            "A device that is hung up on comes back by itself",
+            |b| Box::pin(again(b)),
+        ),
+        Rule::new(
+            "login.refused",
+            MINIMUM,
+            "A login that is refused is tried again, and not in a storm",
+            |b| Box::pin(refused(b)),
+        ),
+    ]
+}
+
+async fn models(b: &mut Bench) -> Outcome {
+    let models = b.device.info().models;
+    for (name, value) in
+        [("hardware_model", models.hardware_model), ("firmware_model", models.firmware_model)]
+    {
+        if value.is_empty() {
+            return fail(format!("the query of the login has no {name}"));
+        }
+    }
+    Ok(())
+}
+
+async fn first_request(b: &mut Bench) -> Outcome {
+    let limit = b.limits.keepalive + b.limits.slack;
+    if b.heard.newest("").next().is_none() && first(b).is_none() {
+        let _ = b.until(limit, |_| None::<()>).await?;
+    }
+    match first(b) {
+        Some(method) if method == "Keepalive" => Ok(()),
+        Some(method) if method == "preview_server" => {
+            deviation("the first request is preview_server, as that of the public SDK")
+        }
+        Some(method) => fail(format!("expected a Keepalive, the first request is {method}")),
+        None => fail(format!("no request came within {limit:?} of the login")),
+    }
+}
+
+/// The method of the first request of the newest connection.
+fn first(b: &Bench) -> Option<String> {
+    let newest = b.heard.connections().last()?;
+    newest.requests.first().map(|request| request.method.clone())
+}
+
+async fn pong(b: &mut Bench) -> Outcome {
+    let sent = b.device.ping().await;
+    sent.map_err(|error| Finding::Fail(error.msg))?;
+    b.note("a ping was sent");
+    let limit = b.limits.quiet + b.limits.slack;
+    match b.until(limit, |packet| (packet.text == ivt_sim::cloud::PONG).then_some(())).await? {
+        Some(()) => Ok(()),
+        None => {
+            b.alive("the ping").await?;
+            deviation(
+                "no pong came, as from the public SDK; deployed clouds live by Keepalive alone",
+            )
+        }
+    }
+}
+
+async fn again(b: &mut Bench) -> Outcome {
+    let _ = b.device.hang_up().await;
+    b.note("the cloud has hung up");
+    let limit = b.limits.reconnect;
+    let before = b.heard.logins();
+    came_back(b, before, limit).await
+}
+
+/// Waits for a login after the `before`th.
+async fn came_back(b: &mut Bench, before: usize, limit: Duration) -> Outcome {
+    let came = b.until(limit, |packet| packet.text.starts_with("logged in").then_some(())).await?;
+    match came {
+        Some(()) => Ok(()),
+        None if b.heard.logins() > before => Ok(()),
+        None => Err(Finding::Over(format!("the device did not come back within {limit:?}"))),
+    }
+}
+
+async fn refused(b: &mut Bench) -> Outcome {
+    b.fault(|faults| faults.link.refuse_login = Some(401));
+    let _ = b.device.hang_up().await;
+    let limit = b.limits.reconnect;
+    let first = b.until(limit, |packet| packet.text.starts_with(REFUSED).then_some(())).await?;
+    if first.is_none() {
+        return Err(Finding::Over(format!("the device did not come back within {limit:?}")));
+    }
+    // Whoever knocks again at once will knock for ever.
+    let mut knocks = 1;
+    let watch = b.limits.quiet * 3 + b.limits.slack / 2;
+    let _: Option<()> = b
+        .until(watch, |packet| {
+            knocks += usize::from(packet.text.starts_with(REFUSED));
+            None
+        })
+        .await?;
+    b.fault(|faults| faults.link.refuse_login = None);
+    let before = b.heard.logins();
+    if knocks > KNOCKS {
+        b.online().await?;
+        return fail(format!("{knocks} logins within {watch:?} of the first refusal"));
+    }
+    came_back(b, before, limit).await
+}

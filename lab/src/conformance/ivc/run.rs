@@ -1,0 +1,160 @@
+//! One run: the chosen rules in their order, and what each found.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::FutureExt as _;
+use ivt_base::date::Utc;
+use ivt_sim::cloud::{CloudSim, Faults};
+use tokio::time::timeout;
+
+use super::bench::Bench;
+use super::finding::{Finding, Outcome};
+use super::limits::Limits;
+use super::rule::Rule;
+use crate::conformance::choice::Choice;
+use crate::report::{Case, Report, Verdict};
+
+/// The id of the case that says whether the run came to its end.
+const END: &str = "run.end";
+
+/// What a run is told.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The login code of the device.
+    pub code: String,
+    /// The name by which the device reaches the cloud; empty where the address is found out.
+    pub host: String,
+    /// The cases.
+    pub choice: Choice,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// Tries the device of the plan in this cloud; `told` hears of each case when it is done.
+pub async fn run(
+    cloud: Arc<CloudSim>,
+    plan: &Plan,
+    rules: &[Rule],
+    mut told: impl FnMut(&Case),
+) -> Report {
+    let (begin, clock) = (Instant::now(), Utc::from(SystemTime::now()));
+    let Utc { year, month, day, hour, minute, second } = clock;
+    let mut report = Report {
+        title: "IVR RPC conformance".into(),
+        subject: format!("device {}", plan.code),
+        started: format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
+        ..Report::default()
+    };
+    let mut add = |cases: &mut Vec<Case>, case: Case| {
+        told(&case);
+        cases.push(case);
+    };
+    let mut answers = cloud.answers();
+    answers.previews = true;
+    cloud.set_answers(answers);
+    let mut bench = Bench::new(cloud, &plan.code, plan.limits);
+    if !plan.host.is_empty() {
+        bench.reach_by(&plan.host);
+    }
+    let login = Rule::new(
+        "login.comes",
+        "最小实现 (least implementation), 1",
+        "The device logs in",
+        |b| Box::pin(logs_in(b)),
+    );
+    let mut over = None;
+    let mut left = 0_usize;
+    for rule in std::iter::once(&login).chain(rules) {
+        if rule.id != login.id && !plan.choice.takes(&rule.id, rule.changes) {
+            continue;
+        }
+        if over.is_some() {
+            left += 1;
+            continue;
+        }
+        let (case, finding) = case(&mut bench, rule, begin).await;
+        add(&mut report.cases, case);
+        if let Some(Finding::Over(why)) = finding {
+            over = Some(why);
+        }
+        if rule.id == login.id {
+            let models = bench.device.info().models;
+            report.subject = format!(
+                "device {}, hardware {:?}, firmware {:?}",
+                plan.code, models.hardware_model, models.firmware_model
+            );
+        }
+    }
+    let end = Case {
+        id: END.into(),
+        name: "The device lets itself be tried to the end".into(),
+        section: String::new(),
+        verdict: if over.is_some() { Verdict::Fail } else { Verdict::Pass },
+        reason: over.map_or_else(String::new, |why| format!("{why}; {left} cases were not run")),
+        took: begin.elapsed(),
+        evidence: Vec::new(),
+        timeline: Vec::new(),
+    };
+    add(&mut report.cases, end);
+    report
+}
+
+async fn logs_in(b: &mut Bench) -> Outcome {
+    let (device, limit) = (Arc::clone(&b.device), b.limits.login);
+    match b.during(limit, device.wait_online()).await? {
+        Some(()) => b.wait(Duration::ZERO).await,
+        None => {
+            let others = b.cloud.devices().into_iter().filter(|other| other.online);
+            let codes: Vec<String> = others.map(|other| other.login_code).collect();
+            let more =
+                if codes.is_empty() { String::new() } else { format!("; there are {codes:?}") };
+            Err(Finding::Over(format!(
+                "no device logged in as {} within {limit:?}{more}",
+                b.device.code()
+            )))
+        }
+    }
+}
+
+/// Tries one rule.
+async fn case(bench: &mut Bench, rule: &Rule, run: Instant) -> (Case, Option<Finding>) {
+    let began = Instant::now();
+    let limit = bench.limits.case();
+    let checked = timeout(limit, AssertUnwindSafe(tried(bench, rule)).catch_unwind()).await;
+    let outcome = match checked {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            Err(Finding::Fail("the check itself failed: this is a fault of the program".into()))
+        }
+        Err(_) => Err(Finding::Fail(format!("not finished within {limit:?}"))),
+    };
+    bench.cloud.set_faults(Faults::default());
+    let finding = outcome.err();
+    let (verdict, reason) = match &finding {
+        None => (Verdict::Pass, String::new()),
+        Some(Finding::Fail(why) | Finding::Over(why)) => (Verdict::Fail, why.clone()),
+        Some(Finding::Deviation(why)) => (Verdict::Deviation, why.clone()),
+        Some(Finding::NotSupported(why)) => (Verdict::NotSupported, why.clone()),
+    };
+    log::debug!(target: "lab", "{} after {:.1?}: {}", rule.id, run.elapsed(), verdict.word());
+    let case = Case {
+        id: rule.id.clone(),
+        name: rule.name.clone(),
+        section: rule.section.clone(),
+        verdict,
+        reason: reason.chars().take(1_000).collect(),
+        took: began.elapsed(),
+        evidence: bench.tape.take(),
+        timeline: Vec::new(),
+    };
+    (case, finding)
+}
+
+async fn tried(bench: &mut Bench, rule: &Rule) -> Outcome {
+    if rule.id != "login.comes" {
+        bench.online().await?;
+    }
+    rule.check(bench).await
+}

@@ -1,0 +1,519 @@
+//! A device that is written for the tests: it speaks the protocol over a real WebSocket, and may have one fault.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_media::flv::Muxer;
+use ivt_media::rtmp::{Options, Publisher, RtmpUrl};
+use ivt_media::source::Opener as _;
+use ivt_proto::rpc::message::{Call, Event};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::broken::Fault;
+use super::recorder::{Recorder, http};
+use crate::conformance::ivc::Limits;
+
+const JPEG: &[u8] = b"\xff\xd8\xff\xe0 a picture \xff\xd9";
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// The device, whose lists outlast its connections.
+pub struct Scripted {
+    pub login: String,
+    pub fault: Option<Fault>,
+    pub limits: Limits,
+    pub lists: Arc<Mutex<Value>>,
+}
+
+/// What it has asked its cloud.
+enum Asked {
+    Plain,
+    Alarm,
+    Preview,
+}
+
+struct Session<'a> {
+    device: &'a Scripted,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    seq: i64,
+    waiting: Option<(i64, Instant, Asked)>,
+    queue: VecDeque<(&'static str, Option<Value>, Asked)>,
+    /// The stream that runs, and all tasks of the connection.
+    live: Option<(String, AbortHandle)>,
+    record: Option<(String, watch::Sender<bool>)>,
+    alarm: bool,
+    tasks: JoinSet<()>,
+    /// Answers that are held back by a fault.
+    held: Vec<String>,
+    wifi: Value,
+}
+
+/// The connection has to end.
+struct Leave;
+
+type Step = Result<(), Leave>;
+
+impl Scripted {
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    /// Logs in again and again.
+    pub async fn live(self) {
+        let mut logins = 0;
+        if self.is(Fault::NeverLogsIn) {
+            return;
+        }
+        let mut login = self.login.clone();
+        if !self.is(Fault::NoModels) {
+            login += "&hardware_model=scripted&firmware_model=1.0";
+        }
+        loop {
+            if let Ok((socket, _)) = connect_async(&login).await {
+                logins += 1;
+                Session::new(&self, socket).run().await;
+            }
+            if self.is(Fault::StaysAway) && logins > 0 {
+                return;
+            }
+            let pause = if self.is(Fault::KnocksOnAndOn) { 5 } else { 700 };
+            sleep(Duration::from_millis(pause)).await;
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(device: &'a Scripted, socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        if device.is(Fault::ForgetsItsList) {
+            *device.lists.lock().unwrap() = json!([]);
+        }
+        Self {
+            device,
+            socket,
+            seq: 0,
+            waiting: None,
+            queue: VecDeque::new(),
+            live: None,
+            record: None,
+            alarm: false,
+            tasks: JoinSet::new(),
+            held: Vec::new(),
+            wifi: json!("lab"),
+        }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.device.is(fault)
+    }
+
+    async fn run(mut self) {
+        let began = Instant::now();
+        let period =
+            self.device.limits.keepalive * if self.is(Fault::SlowKeepalive) { 6 } else { 1 };
+        let mut beat = began;
+        let mut alarm = began + Duration::from_millis(500);
+        let mut preview = began + Duration::from_millis(200);
+        if self.is(Fault::AsksForFirmwareFirst) {
+            self.queue.push_back(("GetFirmware", None, Asked::Plain));
+        }
+        if self.is(Fault::PreviewFirst) {
+            self.queue.push_back(("preview_server", None, Asked::Preview));
+        }
+        let list = self.device.lists.lock().unwrap().clone();
+        self.publish_list(&list);
+        loop {
+            if self.is(Fault::Floods) {
+                let _ = self.send(json!({ "event": "Flood" }).to_string()).await;
+            }
+            if self.ask().await.is_err() {
+                return;
+            }
+            let patience = self.device.limits.answer;
+            let late = self.waiting.as_ref().map(|(_, since, _)| *since + patience);
+            let late = late.filter(|_| !self.is(Fault::WaitsForEver));
+            let step = tokio::select! {
+                message = self.socket.next() => self.message(message).await,
+                () = sleep_until(beat) => {
+                    beat += period;
+                    self.keepalive();
+                    Ok(())
+                }
+                () = sleep_until(alarm) => {
+                    let lasting = self.device.limits.keepalive * 3;
+                    alarm += if self.alarm { self.device.limits.keepalive } else { lasting };
+                    if self.alarm && self.is(Fault::AlarmNeverEnds) {
+                        alarm += NEVER;
+                    } else {
+                        self.alarm();
+                    }
+                    Ok(())
+                }
+                () = sleep_until(preview) => {
+                    preview += NEVER;
+                    self.queue.push_back(("preview_server", None, Asked::Preview));
+                    Ok(())
+                }
+                () = sleep_until(late.unwrap_or(began + NEVER)) => Err(Leave),
+                () = tokio::task::yield_now(), if self.is(Fault::Floods) => Ok(()),
+            };
+            if step.is_err() {
+                let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+                return;
+            }
+        }
+    }
+
+    fn keepalive(&mut self) {
+        let mut channel = json!({ "channel": 0, "state": 1 });
+        if let Some((id, _)) = &self.live
+            && !self.is(Fault::StateStaysOnline)
+        {
+            channel["state"] = 2.into();
+            channel["stream_id"] = id.as_str().into();
+        }
+        if let Some((id, _)) = &self.record
+            && !self.is(Fault::NoRecordSession)
+        {
+            channel["record_session"] = id.as_str().into();
+        }
+        if self.alarm && !self.is(Fault::NoAlarmBit) {
+            channel["alarm"] = if self.is(Fault::LowAlarmBit) { 4 } else { 8 }.into();
+        }
+        if self.is(Fault::OnlyChannelFive) {
+            channel["channel"] = 5.into();
+        }
+        let state = if self.is(Fault::StateNine) { 9 } else { 1 };
+        let params = json!({ "state": state, "channels": [channel] });
+        self.queue.push_back(("Keepalive", Some(params), Asked::Plain));
+    }
+
+    fn alarm(&mut self) {
+        self.alarm = !self.alarm;
+        let state = if self.alarm && !self.is(Fault::EndWithoutStart) { "start" } else { "end" };
+        let kind = if self.is(Fault::AlarmOfTypeNine) { 9 } else { 3 };
+        let params = json!({ "channel": 0, "type": kind, "state": state, "desc": "somebody" });
+        self.queue.push_back(("AlarmNotify", Some(params), Asked::Alarm));
+        if self.is(Fault::EndWithoutStart) && self.seq > 2 {
+            let params = json!({ "channel": 0, "type": 2, "state": "start", "desc": "" });
+            self.queue.push_back(("AlarmNotify", Some(params), Asked::Alarm));
+        }
+    }
+
+    /// Sends the next request of its own, one at a time.
+    async fn ask(&mut self) -> Step {
+        if self.waiting.is_some() {
+            return Ok(());
+        }
+        let Some((method, params, asked)) = self.queue.pop_front() else { return Ok(()) };
+        if !self.is(Fault::RepeatsSeq) || self.seq == 0 {
+            self.seq += 1;
+        }
+        let mut packet = json!({ "req": method, "seq": self.seq });
+        if let Some(params) = params {
+            packet["params"] = params;
+        }
+        self.waiting = Some((self.seq, Instant::now(), asked));
+        self.send(packet.to_string()).await
+    }
+
+    async fn send(&mut self, text: String) -> Step {
+        self.socket.send(Message::text(text)).await.map_err(|_| Leave)
+    }
+
+    async fn message(
+        &mut self,
+        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    ) -> Step {
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text.to_string(),
+            Some(Ok(Message::Ping(_))) if self.is(Fault::NoPong) => return Err(Leave),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            _ => return Err(Leave),
+        };
+        if let Some(Fault::StaysAfter(odd)) = self.device.fault
+            && odd == text
+        {
+            return Ok(());
+        }
+        if self.is(Fault::PassesOverLargePackets) && text.len() > 2048 {
+            return Ok(());
+        }
+        let Ok(Value::Object(packet)) = serde_json::from_str(&text) else { return Err(Leave) };
+        let params = packet.get("params").cloned();
+        match (packet.get("req"), packet.get("event"), packet.get("seq")) {
+            (Some(Value::String(method)), None, Some(Value::Number(seq))) => {
+                let seq = seq.as_i64().ok_or(Leave)?;
+                self.request(method, params, seq).await
+            }
+            (None, Some(Value::String(event)), None) => self.event(event, params),
+            (None, None, Some(Value::Number(seq))) => self.answer(&packet, seq.as_i64()).await,
+            _ => Err(Leave),
+        }
+    }
+
+    async fn answer(&mut self, packet: &serde_json::Map<String, Value>, seq: Option<i64>) -> Step {
+        let formed =
+            packet.get("resp").is_some() || packet.get("err").is_some_and(Value::is_object);
+        if !formed {
+            return Err(Leave);
+        }
+        let stays = self.is(Fault::StaysAfterWrongSeq) || self.is(Fault::StaysAfterUnasked);
+        let Some((wanted, _, asked)) = self.waiting.take() else {
+            return if stays { Ok(()) } else { Err(Leave) };
+        };
+        if seq != Some(wanted) && !stays {
+            return Err(Leave);
+        }
+        let url = |name: &str| {
+            packet.get("resp").and_then(|resp| resp[name].as_str()).unwrap_or_default().to_owned()
+        };
+        let url = match asked {
+            Asked::Plain => String::new(),
+            Asked::Alarm => url("pic_upload_url"),
+            Asked::Preview => url("url"),
+        };
+        let text = self.is(Fault::PictureIsText) || self.is(Fault::PreviewIsText);
+        let body = if text { b"no picture" } else { JPEG };
+        if !url.is_empty() {
+            self.tasks.spawn(async move {
+                let _ = http("POST", &url, "image/jpeg", body, Duration::ZERO).await;
+            });
+        }
+        for text in std::mem::take(&mut self.held) {
+            self.send(text).await?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &str, params: Option<Value>) -> Step {
+        let right = Event::parse(event, params).check().is_ok() || event == "NoSuchEvent";
+        match self.device.fault {
+            Some(Fault::LeavesAt(odd)) if odd == event && right => Err(Leave),
+            Some(Fault::LeavesAtOdd(odd)) if odd == event && !right => Err(Leave),
+            _ => {
+                if event == "UpgradeFirmware" {
+                    self.queue.push_back(("GetFirmware", None, Asked::Plain));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn request(&mut self, method: &str, params: Option<Value>, seq: i64) -> Step {
+        if self.is(Fault::Answerless) {
+            return Ok(());
+        }
+        let result = self.serve(method, params.unwrap_or_default()).await?;
+        let seq = if self.is(Fault::ShortSeq) { seq & 0xffff_ffff } else { seq };
+        let text = match result {
+            Ok(resp) => json!({ "seq": seq, "resp": resp }),
+            Err((_, msg)) if self.is(Fault::ErrorIsText) => json!({ "seq": seq, "err": msg }),
+            Err((code, msg)) => json!({ "seq": seq, "err": { "code": code, "msg": msg } }),
+        };
+        if self.is(Fault::AnswersWhenAnswered) && self.waiting.is_some() {
+            self.held.push(text.to_string());
+            return Ok(());
+        }
+        if self.is(Fault::AnswersBackwards) {
+            self.held.insert(0, text.to_string());
+            if self.held.len() == 2 {
+                for text in std::mem::take(&mut self.held) {
+                    self.send(text).await?;
+                }
+            }
+            return Ok(());
+        }
+        self.send(text.to_string()).await
+    }
+
+    /// The answer to a request.
+    async fn serve(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> Result<Result<Value, (i64, String)>, Leave> {
+        let fault = self.device.fault;
+        let call = Call::parse(method, Some(params.clone()));
+        if let Err(error) = call.check() {
+            let known = error.code != 101 || fault != Some(Fault::KnowsEveryMethod);
+            let taken = matches!(fault, Some(Fault::TakesAnyParams(name)) if name == method);
+            return Ok(if known && !taken {
+                Err((error.code, error.msg))
+            } else {
+                Ok(self.nothing())
+            });
+        }
+        let any = matches!(fault, Some(Fault::TakesAnyChannel(name)) if name == method);
+        if !any && params.get("channel").is_some_and(|channel| channel.as_u64() != Some(0)) {
+            return Ok(Err((102, "no such channel".into())));
+        }
+        if self.is(Fault::RefusesUnknownMembers) && params.get("colour").is_some() {
+            return Ok(Err((1, "what is `colour`?".into())));
+        }
+        if matches!(fault, Some(Fault::OddForm(name)) if name == method) {
+            return Ok(Ok(json!([{ "odd": 1 }])));
+        }
+        Ok(match method {
+            "GetNetConfig" => Ok(json!([{
+                "name": "eth0", "ip": "192.0.2.7", "gateway": "192.0.2.1", "netmask": "255.255.255.0",
+                "dns1": "", "dns2": "", "mac": "00:00:00:00:00:01", "dhcp": true,
+            }])),
+            "GetPTZPresetList" | "GetPTZPresetTourList" => {
+                Ok(json!([{ "name": "door", "token": "1" }]))
+            }
+            "GetWifiStatusAndConfig" => {
+                let password = "odd-wifi-77";
+                Ok(
+                    json!({ "enable": true, "ssid": self.wifi, "password": password, "status": "connected", "signal": -50 }),
+                )
+            }
+            "GetWifiSSIDList" => Ok(json!([{ "ssid": "lab", "signal": -50, "encrypt": "WPA2" }])),
+            "SetWifiConfig" if self.is(Fault::JoinsAnother) => {
+                self.wifi = json!("another");
+                Ok(self.nothing())
+            }
+            "GetRTMPPublishConfig" => Ok(self.device.lists.lock().unwrap().clone()),
+            "SetRTMPPublishConfig" => {
+                *self.device.lists.lock().unwrap() = params.clone();
+                self.publish_list(&params);
+                Ok(self.nothing())
+            }
+            "AlarmMoveDetectConfig"
+                if self.is(Fault::NoHoursOverMidnight)
+                    && params["start"].as_i64() > params["end"].as_i64() =>
+            {
+                Err((1, "start is after end".into()))
+            }
+            "AlarmRectIntrusionDetectConfig"
+                if self.is(Fault::NoRect) && params.get("rect").is_some() =>
+            {
+                Err((1, "no rect".into()))
+            }
+            "RebootChannel" if self.is(Fault::RebootsBeforeItAnswers) => return Err(Leave),
+            "RTMPPublish" => self.publish(&params).await,
+            "RTMPStopPublish" => self.stop_publish(&params),
+            "StartCloudRecord" => self.record(&params),
+            "StopCloudRecord" => self.stop_record(&params),
+            _ => Ok(self.nothing()),
+        })
+    }
+
+    fn nothing(&self) -> Value {
+        match self.device.fault {
+            Some(Fault::SuccessIsText) => json!(""),
+            Some(Fault::SuccessIsOne) => json!(1),
+            _ => json!({}),
+        }
+    }
+
+    fn publish_list(&mut self, list: &Value) {
+        for row in list.as_array().into_iter().flatten().filter(|row| row["enable"] == true) {
+            let url = row["url"].as_str().unwrap_or_default().to_owned();
+            self.tasks.spawn(stream(url, None));
+        }
+    }
+
+    async fn publish(&mut self, params: &Value) -> Result<Value, (i64, String)> {
+        let text = |name: &str| params[name].as_str().unwrap_or_default().to_owned();
+        let (id, url) = (text("stream_id"), text("url"));
+        if params["max_bitrate"] == 1 && !self.is(Fault::NoBitrateLimit) {
+            return Err((11, "too much".into()));
+        }
+        if self.is(Fault::NoFullQuality) && params["quality"] == "fhd" {
+            return Err((1, "no such quality".into()));
+        }
+        match &self.live {
+            Some((running, _)) if *running == id && !self.is(Fault::RefusesItsOwnStream) => {
+                return Ok(self.nothing());
+            }
+            Some((running, _)) if *running == id => return Err((1, "busy".into())),
+            Some(_) if !self.is(Fault::SecondStream) => return Err((12, "busy".into())),
+            _ => {}
+        }
+        if self.is(Fault::NothingPublished) || self.is(Fault::PublishedByItsWord) {
+            let idle = self.tasks.spawn(std::future::pending());
+            self.live = Some((id, idle));
+            return Ok(self.nothing());
+        }
+        let patience = self.device.limits.answer / 2;
+        let Ok(address) = RtmpUrl::parse(&url) else { return Err((1, "no address".into())) };
+        // Whether the server consents is known before the answer.
+        let connected = timeout(patience, Publisher::connect(&address, &Options::default())).await;
+        let Ok(Ok(publisher)) = connected else {
+            return Err((1, "the server does not consent".into()));
+        };
+        let slow = self.is(Fault::SlowStream).then_some(4);
+        let task = self.tasks.spawn(send(publisher, slow));
+        self.live = Some((id, task));
+        Ok(self.nothing())
+    }
+
+    fn stop_publish(&mut self, params: &Value) -> Result<Value, (i64, String)> {
+        let wanted = params["stream_id"].as_str().unwrap_or_default();
+        match &self.live {
+            Some((id, task)) if id == wanted => {
+                if !self.is(Fault::StreamGoesOn) {
+                    task.abort();
+                }
+                self.live = None;
+                Ok(self.nothing())
+            }
+            _ if self.is(Fault::StopOfNoneFails) => Err((1, "no such stream".into())),
+            _ => Ok(self.nothing()),
+        }
+    }
+
+    fn record(&mut self, params: &Value) -> Result<Value, (i64, String)> {
+        if params["max_bitrate"] == 1 && !self.is(Fault::NoRecordLimit) {
+            return Err((11, "too much".into()));
+        }
+        let (stop, stopped) = watch::channel(false);
+        let recorder = Recorder { params: params.clone(), fault: self.device.fault, stop: stopped };
+        self.tasks.spawn(recorder.run());
+        self.record = Some((params["session_id"].as_str().unwrap_or_default().to_owned(), stop));
+        Ok(self.nothing())
+    }
+
+    fn stop_record(&mut self, params: &Value) -> Result<Value, (i64, String)> {
+        let wanted = params["session_id"].as_str().unwrap_or_default();
+        match self.record.take_if(|(id, _)| id == wanted) {
+            Some((_, stop)) => {
+                stop.send_replace(true);
+                Ok(self.nothing())
+            }
+            None if self.is(Fault::StopRecordOfNoneFails) => Err((1, "no such session".into())),
+            None => Ok(self.nothing()),
+        }
+    }
+}
+
+/// Publishes the clip to this address.
+async fn stream(url: String, slow: Option<u32>) {
+    let Ok(url) = RtmpUrl::parse(&url) else { return };
+    if let Ok(publisher) = Publisher::connect(&url, &Options::default()).await {
+        send(publisher, slow).await;
+    }
+}
+
+/// Sends the clip in real time; its times are divided by `slow`.
+async fn send(mut publisher: Publisher, slow: Option<u32>) {
+    let mut source = ClipOpener::built_in(BuiltIn::Sub).open().await.unwrap();
+    let mut muxer = Muxer::new();
+    while let Ok(frame) = source.frame().await {
+        let Some(tags) = muxer.tags(&frame) else { continue };
+        for mut tag in tags.headers.into_iter().chain([tags.media]) {
+            tag.timestamp_ms /= slow.unwrap_or(1);
+            if publisher.send(&tag).await.is_err() {
+                return;
+            }
+        }
+    }
+}

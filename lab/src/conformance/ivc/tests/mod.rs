@@ -1,0 +1,166 @@
+//! Each rule against a device that keeps it and a device that breaks it.
+
+mod broken;
+mod device;
+mod recorder;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use ivt_sim::cloud::{CloudOptions, CloudSim};
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+
+use super::{Limits, Plan, Rule, all, run};
+use crate::conformance::choice::Choice;
+use crate::report::{Report, Verdict};
+use broken::{Fault, OTHERS, of};
+use device::Scripted;
+
+/// Runs at a time: most of them wait most of the time.
+const AT_A_TIME: usize = 48;
+/// Longest run against a device that answers.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Times of the scripted device. The slack is that of a busy machine.
+fn limits() -> Limits {
+    let ms = Duration::from_millis;
+    Limits {
+        keepalive: ms(1_000),
+        answer: ms(4_000),
+        slack: ms(3_000),
+        login: ms(15_000),
+        reconnect: ms(15_000),
+        alarm: ms(8_000),
+        start: ms(8_000),
+        watch: ms(2_000),
+        quiet: ms(400),
+    }
+}
+
+/// The report of the cases that match `only`, of a scripted device with this fault.
+async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
+    let cloud = Arc::new(CloudSim::start(CloudOptions::default()).await.unwrap());
+    let device = Scripted {
+        login: cloud.login_url("scripted", "odd-login-5").into(),
+        fault,
+        limits: limits(),
+        lists: Arc::new(Mutex::new(json!([]))),
+    };
+    let device = tokio::spawn(device.live());
+    let plan = Plan {
+        code: "scripted".into(),
+        choice: Choice::only(only),
+        limits: limits(),
+        ..Plan::default()
+    };
+    let report = run(cloud, &plan, &all(), |_| {}).await;
+    device.abort();
+    report
+}
+
+/// The verdict of one case, and its reason.
+fn found(report: &Report, id: &str) -> (Verdict, String) {
+    let case = report.cases.iter().find(|case| case.id == id);
+    let case = case.unwrap_or_else(|| panic!("{id} was not run"));
+    (case.verdict, case.reason.clone())
+}
+
+fn ids() -> Vec<String> {
+    let ids = all().into_iter().map(|rule: Rule| rule.id);
+    ids.chain(["login.comes".to_owned(), "run.end".to_owned()]).collect()
+}
+
+#[test]
+fn every_rule_has_a_name_of_its_own_and_a_device_that_breaks_it() {
+    let mut ids = ids();
+    for id in &ids {
+        assert!(of(id).is_some(), "{id} has no broken device");
+        assert!(id.len() <= 46, "{id} is too long for a line");
+    }
+    ids.sort();
+    let count = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "an id stands for two rules");
+    for rule in all() {
+        assert!(!rule.section.is_empty() && !rule.name.is_empty(), "{}", rule.id);
+    }
+}
+
+#[tokio::test]
+async fn each_check_finds_the_device_that_breaks_its_rule() {
+    let rules = ids().into_iter().map(|id| {
+        let (fault, verdict) = of(&id).unwrap();
+        (id, fault, verdict)
+    });
+    let others = OTHERS.map(|(id, fault, verdict)| (id.to_owned(), fault, verdict));
+    let runs = stream::iter(rules.chain(others)).map(async |(id, fault, verdict)| {
+        let only = if id == "run.end" { "keepalive.period" } else { id.as_str() };
+        let report = timeout(LONGEST, report(Some(fault), &[only])).await;
+        let Ok(report) = report else {
+            return Some(format!("{id}: {fault:?} was not done in time"));
+        };
+        let (got, reason) = found(&report, &id);
+        (got != verdict).then(|| format!("{id}: {fault:?} is {got:?}, not {verdict:?}: {reason}"))
+    });
+    let wrong: Vec<String> =
+        runs.buffer_unordered(AT_A_TIME).filter_map(async |wrong| wrong).collect().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_device_that_keeps_every_rule_passes() {
+    let ids: Vec<String> = all().into_iter().map(|rule| rule.id).collect();
+    // Cases that wait for long run beside each other, each with its own device.
+    let slow = |id: &String| {
+        ["segments.", "record.", "close.", "alarm.", "publish."]
+            .iter()
+            .any(|group| id.starts_with(group))
+    };
+    let (slow, quick): (Vec<String>, Vec<String>) = ids.into_iter().partition(slow);
+    let groups =
+        slow.into_iter().map(|id| vec![id]).chain(quick.chunks(12).map(<[String]>::to_vec));
+    let runs = stream::iter(groups).map(async |group| {
+        let only: Vec<&str> = group.iter().map(String::as_str).collect();
+        report(None, &only).await
+    });
+    let reports: Vec<Report> = runs.buffer_unordered(AT_A_TIME).collect().await;
+    let cases = reports.iter().flat_map(|report| &report.cases);
+    let wrong = cases.filter(|case| case.verdict != Verdict::Pass);
+    let wrong: Vec<String> =
+        wrong.map(|case| format!("{}: {:?}: {}", case.id, case.verdict, case.reason)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_go_on_ends_soon_and_says_why() {
+    for (fault, why) in [
+        (Fault::NeverLogsIn, "no device logged in as scripted"),
+        (Fault::Answerless, "does not answer"),
+        (Fault::Floods, "packets in a second"),
+    ] {
+        let began = Instant::now();
+        let report = timeout(LONGEST, report(Some(fault), &["*"])).await.unwrap();
+        let (verdict, reason) = found(&report, "run.end");
+        assert!(verdict == Verdict::Fail && reason.contains(why), "{fault:?}: {reason}");
+        assert!(reason.contains("were not run"), "{reason}");
+        assert!(began.elapsed() < LONGEST);
+        let held: usize = report.cases.iter().map(|case| case.evidence.len()).sum();
+        assert!(held < 2_000, "{held}");
+        assert!(!report.passed());
+    }
+}
+
+#[tokio::test]
+async fn a_report_holds_the_packets_and_no_password() {
+    let report = report(None, &["method.GetWifiStatusAndConfig", "packet.answer"]).await;
+    let text = crate::report::json(&report);
+    assert!(text.contains("GetNetConfig") && text.contains("Wifi"), "{text}");
+    assert!(!text.contains("odd-wifi") && !text.contains("odd-login"), "{text}");
+    assert!(
+        report.subject.contains("scripted") && report.subject.contains("1.0"),
+        "{}",
+        report.subject
+    );
+}

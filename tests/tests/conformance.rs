@@ -1,0 +1,113 @@
+//! Our own agent through every rule of IVR RPC, as `ivc-sim conformance --all` tries any device.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use ivt_hal::Trigger;
+use ivt_lab::conformance::choice::Choice;
+use ivt_lab::conformance::ivc::{Limits, Plan, all, run};
+use ivt_lab::report::{Case, Verdict};
+use ivt_tests::{DEVICE, Stage};
+use tokio::time::sleep;
+
+use crate::alarms::ALL;
+use crate::methods::backends::Backend;
+use crate::methods::table;
+
+const HEAD: &str = "# What our own agent does about each rule of IVR RPC
+
+Written by the scenario `conformance` with `UPDATE_TABLES=1`: the agent with its own emulator, and with a camera of the
+hikvision family, through every case of `ivc-sim conformance --all`. [conformance.md](conformance.md) tells what the verdicts mean.
+";
+
+/// How long an alarm lasts: from one Keepalive to the next, whenever it starts.
+const ALARM: Duration = Duration::from_secs(21);
+
+/// Cases that are tried with one agent, by their begin. Each hangs up three times at most, and waits for half a minute
+/// at most; all agents wait side by side.
+const TOGETHER: [&[&str]; 18] = [
+    &["login.models", "login.first", "login.pong", "login.again"],
+    &["login.refused"],
+    &["keepalive.", "settings.motion", "settings.line", "settings.wifi"],
+    &["packet.", "method.", "event."],
+    &["publish.arrives", "publish.pace", "publish.keepalive"],
+    &["publish."],
+    &["record.starts", "record.keepalive", "record.bitrate", "record.stop_none"],
+    &["record.", "segments.form", "segments.duration"],
+    &["segments.size", "segments.start_ts"],
+    &["segments.sequence", "segments.confirmed", "segments.pacing"],
+    &["segments.prerecord"],
+    &["segments."],
+    &["alarm.", "preview."],
+    &["settings.publish_list", "firmware."],
+    &["settings.reboot"],
+    &["close.wrong_seq", "close.unasked", "close.malformed.text", "close.malformed.cut"],
+    &["close.silence"],
+    &["close.malformed.l", "close.malformed.n"],
+];
+/// The place of all others.
+const REST: &[&str] = &["close.malformed."];
+
+#[tokio::test]
+async fn our_agent_keeps_the_rules_that_the_committed_report_says() {
+    let ids: Vec<String> = all().into_iter().map(|rule| rule.id).collect();
+    let mut groups = BTreeMap::<usize, Vec<&str>>::new();
+    for id in &ids {
+        let together = TOGETHER.iter().chain([&REST]);
+        let place = together
+            .enumerate()
+            .find(|(_, begins)| begins.iter().any(|begin| id.starts_with(begin)));
+        groups.entry(place.unwrap_or_else(|| panic!("{id} has no place")).0).or_default().push(id);
+    }
+    let groups: Vec<Vec<&str>> = groups.into_values().collect();
+    let backends = [Backend::ALL[0], Backend::ALL[3]];
+    let columns = backends.map(async |backend| {
+        let cases = join_all(groups.iter().map(|ids| tried(backend, ids))).await;
+        let cases: BTreeMap<String, Case> =
+            cases.into_iter().flatten().map(|case| (case.id.clone(), case)).collect();
+        (backend.name, ids.iter().map(|id| cell(&cases[id])).collect::<Vec<_>>())
+    });
+    let columns = join_all(columns).await;
+    let rules = all();
+    let titles: Vec<String> = rules
+        .iter()
+        .map(|rule| format!("`{}` {} ({})", rule.id, rule.name, rule.section))
+        .collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    table::check("conformance-ivc.md", HEAD, "case", &titles, &columns);
+}
+
+/// What these cases found, of an agent of their own.
+async fn tried(backend: Backend, ids: &[&str]) -> Vec<Case> {
+    let rig = backend.start_beside(ALL).await;
+    let Stage { cloud, cameras, agent } = rig.stage;
+    let world = Arc::clone(&rig.world);
+    let alarms = ids.contains(&"alarm.start");
+    let raising = tokio::spawn(async move {
+        // A camera that is not listened to yet tells nothing.
+        for _ in 0..if alarms { 6 } else { 0 } {
+            world.trigger(Trigger::Motion, true);
+            sleep(ALARM).await;
+            world.trigger(Trigger::Motion, false);
+            sleep(Duration::from_secs(4)).await;
+        }
+    });
+    let limits = Limits { alarm: Duration::from_secs(40), ..Limits::default() };
+    let plan = Plan { code: DEVICE.into(), choice: Choice::only(ids), limits, ..Plan::default() };
+    let report = run(Arc::new(cloud), &plan, &all(), |_| {}).await;
+    raising.abort();
+    let last = report.cases.last().unwrap();
+    assert_eq!(last.verdict, Verdict::Pass, "{}, {ids:?}: {}", backend.name, last.reason);
+    drop((agent, cameras, rig.board));
+    report.cases
+}
+
+fn cell(case: &Case) -> String {
+    match case.verdict {
+        Verdict::Pass => "pass".into(),
+        verdict => format!("{}: {}", verdict.word(), case.reason.replace(['|', '\n'], " ")),
+    }
+}
