@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci
+.PHONY: help demo test interop cameras soak bench badnet cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ bench: ## figures of the agent against real peers, side by side (takes about 45 
 	$(CARGO) build $(LOCKED) --release -p ivt-lab -p ivt-agent --bins
 	$(CARGO) bench $(LOCKED) -p ivt-proto --bench hostile
 	tests/bench/run $(BENCH)
+
+badnet: ## what the agent does on bad networks: 4G, ADSL, satellite, Wi-Fi, a pulled cable; writes docs/badnet.md (about 25 minutes)
+	tests/interop/setup
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-lab --bins
+	tests/bench/badnet --write
 
 TARGET ?= armv7-unknown-linux-musleabihf
 PROFILE ?= full

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::plan::{Direction, Fate, Piece};
+use super::flow::Fate;
+use super::plan::{Direction, Piece};
 
 /// Number of events that are kept.
 const MOST_EVENTS: usize = 256;

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::book::Event;
 use super::conditions::Conditions;
-use super::net::{BadNet, BadNetError};
+use super::error::BadNetError;
+use super::net::BadNet;
 use super::outage::Cut;
 use super::profile::Profile;
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::UdpSocket;
@@ -10,14 +9,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::book::{Book, Counters, Event};
-use super::conditions::{Conditions, WrongConditions};
+use super::conditions::Conditions;
+use super::error::BadNetError;
 use super::gate::Gate;
 use super::journal::{Journal, LineHead};
 use super::line::{Line, LineStatus, Link};
-use super::options::{BadNetOptions, LinkOptions, Transport, WrongLink, check_name};
+use super::options::{BadNetOptions, LinkOptions, Transport, check_name};
 use super::outage::Cut;
 use super::plan::Plan;
-use super::profile::{Profile, UnknownProfile};
+use super::profile::Profile;
 use super::{tcp, udp};
 
 /// Most links.
@@ -34,65 +34,7 @@ pub struct BadNet {
     lines: Vec<Arc<Line>>,
     links: Vec<Arc<Link>>,
     book: Arc<Book>,
-    _tasks: JoinSet<()>,
-}
-
-/// Why a bad network cannot start, or an order to it cannot be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum BadNetError {
-    /// There is nothing to forward.
-    #[error("there is no link: give at least one, such as cloud=127.0.0.1:9000,127.0.0.1:8080")]
-    NoLink,
-    /// Too many links.
-    #[error("{0} links are too many: {MOST_LINKS} at most")]
-    Links(usize),
-    /// A name is there twice.
-    #[error("two links, or a link and another line, are named `{0}`: rename one")]
-    Twice(String),
-    /// A name or an address of a link is none.
-    #[error(transparent)]
-    Link(#[from] WrongLink),
-    /// A number is out of its range.
-    #[error("{what} is {value}: expected {least} to {most}")]
-    Limit {
-        /// What is limited.
-        what: &'static str,
-        /// What it is.
-        value: usize,
-        /// Its lowest value.
-        least: usize,
-        /// Its highest value.
-        most: usize,
-    },
-    /// The port of a link cannot be listened on.
-    #[error(
-        "link {link}: cannot listen on {addr}: {error}; end the program that uses the port, or choose another one"
-    )]
-    Listen {
-        /// The link.
-        link: String,
-        /// Where it should listen.
-        addr: SocketAddr,
-        /// Why it cannot.
-        error: io::Error,
-    },
-    /// The file of decisions cannot be made.
-    #[error("cannot write to {path}: {error}", path = path.display())]
-    Log {
-        /// The file.
-        path: PathBuf,
-        /// Why it cannot.
-        error: io::Error,
-    },
-    /// There is neither a line nor a link of this name.
-    #[error("there is no line and no link `{0}`: {1} are")]
-    Unknown(String, String),
-    /// Conditions that no line can have.
-    #[error(transparent)]
-    Conditions(#[from] WrongConditions),
-    /// A profile that there is not.
-    #[error(transparent)]
-    Profile(#[from] UnknownProfile),
+    tasks: JoinSet<()>,
 }
 
 impl BadNet {
@@ -130,7 +72,7 @@ impl BadNet {
             })
             .collect();
         let seats = Arc::new(Semaphore::new(connections));
-        let mut net = Self { seed, lines, links: Vec::new(), book, _tasks: JoinSet::new() };
+        let mut net = Self { seed, lines, links: Vec::new(), book, tasks: JoinSet::new() };
         for options in &wanted {
             net.add(options, buffer, &seats).await.map_err(|error| BadNetError::Listen {
                 link: options.name.clone(),
@@ -138,8 +80,9 @@ impl BadNet {
                 error,
             })?;
         }
-        for line in net.lines.iter().cloned() {
-            net._tasks.spawn(async move { line.follow().await });
+        for line in &net.lines {
+            let line = line.clone();
+            net.tasks.spawn(async move { line.follow().await });
         }
         Ok(net)
     }
@@ -159,14 +102,14 @@ impl BadNet {
             Transport::Tcp => {
                 let gate = Gate::open(*listen)?;
                 let link = Arc::new(Link::new(place, (*transport, gate.addr(), upstream), buffer));
-                self._tasks.spawn(tcp::serve(link.clone(), gate, seats.clone()));
+                self.tasks.spawn(tcp::serve(link.clone(), gate, seats.clone()));
                 link
             }
             Transport::Udp => {
                 let socket = UdpSocket::bind(listen).await?;
                 let addr = socket.local_addr()?;
                 let link = Arc::new(Link::new(place, (*transport, addr, upstream), buffer));
-                self._tasks.spawn(udp::serve(link.clone(), socket, seats.clone()));
+                self.tasks.spawn(udp::serve(link.clone(), socket, seats.clone()));
                 link
             }
         };

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use super::super::conditions::Shape;
+use super::super::flow::RATE_SLOT;
 use super::*;
 
 const PLACE: Place = Place { link: 0, connection: 3 };

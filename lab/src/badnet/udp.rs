@@ -11,13 +11,16 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::flow::Fate;
 use super::line::Link;
-use super::plan::{Direction, Fate, Step};
+use super::plan::{Direction, Step};
 
 /// Longest packet, in bytes.
 const MOST_PACKET: usize = 65_535;
+/// Bytes that a packet takes beside its own, so that empty ones are counted, too.
+const OVERHEAD: usize = 64;
 /// Packets of a sender that wait to be looked at.
-const INBOX: usize = 64;
+const INBOX: usize = 16;
 /// A sender who is silent for this time, both ways, is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -126,7 +129,7 @@ impl Flow {
 
     /// Takes a packet, unless the line is cut or too much is held.
     fn comes(&mut self, direction: Direction, packet: &[u8]) {
-        if self.is_cut() || self.held + packet.len() > self.link.buffer {
+        if self.is_cut() || self.held + packet.len() + OVERHEAD > self.link.buffer {
             self.link.count(|counters| counters.lost += 1);
             return;
         }
@@ -134,7 +137,7 @@ impl Flow {
         for piece in self.link.step(&Step::Packet(place, direction, packet.len() as u64)) {
             if matches!(piece.fate, Fate::Pass | Fate::Overtaken | Fate::Copy) {
                 self.came += 1;
-                self.held += packet.len();
+                self.held += packet.len() + OVERHEAD;
                 self.waiting.insert((piece.due, self.came), (direction, packet.to_vec()));
             }
         }
@@ -146,7 +149,7 @@ impl Flow {
             && Duration::from_nanos(entry.key().0) <= now
         {
             let (direction, packet) = entry.remove();
-            self.held -= packet.len();
+            self.held -= packet.len() + OVERHEAD;
             if self.is_cut() {
                 self.link.count(|counters| counters.lost += 1);
                 continue;

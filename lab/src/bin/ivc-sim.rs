@@ -16,6 +16,10 @@ Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
 
   --http ADDR:PORT        where devices and browsers connect   [127.0.0.1:8080]
   --rtmp ADDR:PORT        where streams are published          [127.0.0.1:1935]
+  --public-http URL       where devices reach the first, if not
+                          at that address: http://HOST:PORT of
+                          a gateway or of badnet
+  --public-rtmp HOST:PORT where devices publish then
   --host NAME             serve the page by this name too; may
                           be repeated          [localhost, the
                           machine's own name, its addresses]
@@ -92,6 +96,8 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, St
             "--help" | "-h" => return Ok(None),
             "--http" => options.http = args.value().map_err(text)?,
             "--rtmp" => options.rtmp = args.value().map_err(text)?,
+            "--public-http" => options.public_http = Some(args.value().map_err(text)?),
+            "--public-rtmp" => options.public_rtmp = Some(args.value().map_err(text)?),
             "--host" => options.hosts.push(args.value().map_err(text)?),
             "--login" => options.logins.push(login(&args.value::<String>().map_err(text)?)?),
             "--max-devices" => options.max_devices = args.value::<u16>().map_err(text)?.into(),
@@ -136,11 +142,16 @@ mod tests {
             "d:",
             "--max-devices",
             "9",
+            "--public-http=http://127.0.0.1:9000/",
+            "--public-rtmp=127.0.0.1:9001",
         ];
         let options = run(&args).unwrap().unwrap();
         assert_eq!(options.http, SocketAddr::from(([0, 0, 0, 0], 80)));
         assert_eq!((options.rtmp.port(), options.hosts), (1935, vec!["qa".to_owned()]));
         assert_eq!(options.max_devices, 9);
+        let public = options.public_http.map(String::from);
+        assert_eq!(public.as_deref(), Some("http://127.0.0.1:9000/"));
+        assert_eq!(options.public_rtmp.as_deref(), Some("127.0.0.1:9001"));
         let passwords: Vec<_> = options.logins.iter().map(|l| l.password.as_str()).collect();
         assert_eq!(passwords, ["b:c", ""]);
         assert!(run(&["--http", "nowhere", "--help"]).is_err());

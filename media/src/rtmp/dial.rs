@@ -21,6 +21,12 @@ use crate::rtmp::url::RtmpUrl;
 /// link with 300 ms of delay still carries 10 Mbit/s.
 const SEND_BUFFER: usize = 512 << 10;
 
+/// Bytes of those that the kernel may not have sent yet: two seconds of 512 kbit/s. On an uplink that is too slow for the
+/// stream, pictures wait in the hub, which drops the oldest, and not behind a full send buffer, half a minute late. A
+/// buffer that empties slowly would also look like a server that takes nothing: it takes no more until a third is free.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// Time after which the kernel gives up a server that acknowledges or takes nothing: at a low bit
 /// rate its buffers would take minutes to fill.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +77,9 @@ fn set_up(tcp: &TcpStream) -> io::Result<()> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    // A kernel before 3.12 does not know it, and keeps pictures longer.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT).ok();
     Ok(())
 }
 
@@ -127,5 +136,35 @@ impl AsyncWrite for Eager {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::SocketAddr;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn little_waits_in_the_kernel_for_a_server_that_has_stopped_reading() {
+        let server = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        server.set_recv_buffer_size(32 << 10).unwrap();
+        server.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        server.listen(1).unwrap();
+        let addr = server.local_addr().unwrap().as_socket().unwrap();
+        let tcp = TcpStream::connect(addr).await.unwrap();
+        set_up(&tcp).unwrap();
+        let (chunk, mut taken) = (vec![0; 8 << 10], 0);
+        while timeout(Duration::from_millis(300), tcp.writable()).await.is_ok() {
+            match tcp.try_write(&chunk) {
+                Ok(count) => taken += count,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        // What the server's kernel took, and what ours has not sent.
+        assert!((64 << 10..320 << 10).contains(&taken), "{taken}");
     }
 }

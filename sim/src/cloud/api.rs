@@ -61,9 +61,14 @@ impl From<RpcError> for Refusal {
 
 type Answer = Result<Json<Value>, Refusal>;
 
-/// The port of the RTMP server: `{"rtmp_port": 1935}`.
+/// The port of the RTMP server, and where devices reach both servers where that is elsewhere:
+/// `{"rtmp_port": 1935, "public_rtmp": null, "public_http": null}`.
 pub(super) async fn info(State(cloud): State<Arc<Cloud>>) -> Json<Value> {
-    Json(json!({ "rtmp_port": cloud.rtmp_addr.port() }))
+    let public_rtmp = cloud.options.public_rtmp.is_some().then(|| cloud.rtmp_base());
+    let public_http = cloud.recorder.base().map(String::from);
+    Json(json!({
+        "rtmp_port": cloud.rtmp_addr.port(), "public_rtmp": public_rtmp, "public_http": public_http,
+    }))
 }
 
 /// Every device that has called.

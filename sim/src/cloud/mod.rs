@@ -112,6 +112,9 @@ impl CloudSim {
             page_seats: Arc::new(Semaphore::new(PAGE_SEATS / 2)),
             options,
         });
+        if let Some(base) = &cloud.options.public_http {
+            cloud.recorder.set_base(base);
+        }
         let mut servers = JoinSet::new();
         let hosts = Hosts::new(&cloud.options.hosts);
         let app =
@@ -169,7 +172,7 @@ impl CloudSim {
 
     /// The URL to which a stream is published so that it is found under `key`.
     pub fn rtmp_url(&self, key: &str) -> String {
-        format!("rtmp://{}/live/{key}", self.cloud.rtmp_addr)
+        format!("{}{key}", self.cloud.rtmp_base())
     }
 
     /// The URL of the page of one device.
@@ -305,6 +308,14 @@ impl Drop for CloudSim {
 }
 
 impl Cloud {
+    /// Where devices publish, up to the key.
+    fn rtmp_base(&self) -> String {
+        match &self.options.public_rtmp {
+            Some(public) => format!("rtmp://{public}/live/"),
+            None => format!("rtmp://{}/live/", self.rtmp_addr),
+        }
+    }
+
     /// Takes a fault that may be counted down.
     fn take_fault<T>(&self, take: impl FnOnce(&mut Faults) -> Option<T>) -> Option<T> {
         let mut fault = None;

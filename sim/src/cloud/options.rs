@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use url::Url;
+
 use super::answers::Answers;
 use super::faults::Faults;
 use super::record::Bodies;
@@ -15,6 +17,10 @@ pub struct CloudOptions {
     pub http: SocketAddr,
     /// Address for publishers; port 0 lets the kernel choose.
     pub rtmp: SocketAddr,
+    /// Where devices reach `http`, if by a gateway or a bad network: `http://HOST:PORT`.
+    pub public_http: Option<Url>,
+    /// Where devices reach `rtmp` then: `HOST:PORT`.
+    pub public_rtmp: Option<String>,
     /// Names by which pages and scripts may call, beside `localhost`, the machine's own and the address.
     pub hosts: Vec<String>,
     /// The logins that are accepted; empty accepts every login code.
@@ -42,6 +48,8 @@ impl Default for CloudOptions {
         Self {
             http: loopback,
             rtmp: loopback,
+            public_http: None,
+            public_rtmp: None,
             hosts: Vec::new(),
             logins: Vec::new(),
             patience: Duration::from_secs(30),

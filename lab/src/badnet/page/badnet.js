@@ -28,6 +28,11 @@ async function order(what, path, body) {
   await refresh();
 }
 
+/** The profile with these conditions; undefined if there is none. */
+function inUse(conditions) {
+  return profiles.find((profile) => JSON.stringify(profile.conditions) === JSON.stringify(conditions));
+}
+
 function makeLine(status) {
   const { name } = status;
   const element = $("line").content.cloneNode(true).firstElementChild;
@@ -41,26 +46,26 @@ function makeLine(status) {
   find(".reset").onclick = () => order(`${name}: connections reset`, "reset", { line: name });
   const select = find(".profile");
   select.append(...profiles.map((profile) => new Option(profile.name, profile.name)));
-  const tell = () => { find(".what").textContent = profiles.find((profile) => profile.name === select.value)?.what ?? ""; };
-  select.onchange = tell;
-  tell();
-  const ways = [["up", "Up: from the side that calls"], ["down", "Down: to the side that calls"]].map(([key, title]) => [key, new Way(title)]);
+  select.value = inUse(status.conditions)?.name ?? select.value;
+  select.onchange = () => { find(".what").textContent = profiles.find((profile) => profile.name === select.value).what; };
+  const up = new Way("Up: from the side that calls");
+  const down = new Way("Down: to the side that calls");
   const form = find("form");
-  const show = ({ connect, outages, ...both }) => {
-    for (const [key, way] of ways) way.show(both[key]);
-    form.elements.connect.value = connect;
-    form.elements.outages.value = outages.join("\n");
+  const show = (conditions) => {
+    up.show(conditions.up);
+    down.show(conditions.down);
+    form.elements.connect.value = conditions.connect;
+    form.elements.outages.value = conditions.outages.join("\n");
   };
   find(".apply").onclick = async () => {
     await order(`${name}: ${select.value}`, "profile", { line: name, profile: select.value });
     show(profiles.find((profile) => profile.name === select.value).conditions);
   };
-  find(".ways").append(...ways.map(([, way]) => way.element));
+  find(".ways").append(up.element, down.element);
   form.onsubmit = (event) => {
     event.preventDefault();
-    const conditions = Object.fromEntries(ways.map(([key, way]) => [key, way.value()]));
-    conditions.connect = form.elements.connect.value;
-    conditions.outages = form.elements.outages.value.split("\n").map((text) => text.trim()).filter(Boolean);
+    const outages = form.elements.outages.value.split("\n").map((text) => text.trim()).filter(Boolean);
+    const conditions = { up: up.value(), down: down.value(), connect: form.elements.connect.value, outages };
     order(`${name}: new conditions`, "set", { line: name, conditions });
   };
   show(status.conditions);
@@ -86,6 +91,8 @@ function drawLine(status) {
   const { cut, by_hand } = status;
   badge.textContent = cut ? `cut (${cut.replace("_", "-")}) ${by_hand ? "by hand" : "by an outage"}` : "open";
   badge.className = `badge ${cut ? "bad" : "good"}`;
+  const profile = inUse(status.conditions);
+  line.find(".now").textContent = profile ? `Now ${profile.name}: ${profile.what}` : "Now conditions of its own, see below";
   line.find(".heal").disabled = !by_hand;
   line.find(".links").replaceChildren(...status.links.map((link) => make("li", {},
     make("strong", { textContent: link.name }), ` ${link.transport} `, make("code", { textContent: link.listen }), " → ",

@@ -17,9 +17,13 @@ const code = query.get("login_code");
 if (code || query.has("play")) work();
 else home();
 
-async function rtmpBase() {
-  const { rtmp_port } = await api("info");
-  return `rtmp://${location.hostname}:${rtmp_port}/live/`;
+/** Where devices publish, up to the key, and where their calls for recordings go. */
+async function bases() {
+  const { rtmp_port, public_rtmp, public_http } = await api("info");
+  return {
+    rtmp: public_rtmp ?? `rtmp://${location.hostname}:${rtmp_port}/live/`,
+    http: public_http?.replace(/\/$/, "") ?? location.origin,
+  };
 }
 
 // ---- the page of all devices and streams
@@ -29,7 +33,7 @@ async function home() {
   const secure = location.protocol === "https:" ? "wss" : "ws";
   $("device-url").textContent = `${secure}://${location.host}/ivc?login_code=…&login_passwd=…`;
   $("record-url").textContent = `${location.origin}/record/…`;
-  rtmpBase().then((base) => { $("rtmp-url").textContent = `${base}…`; });
+  bases().then(({ rtmp }) => { $("rtmp-url").textContent = `${rtmp}…`; });
   $("visit").addEventListener("submit", (event) => {
     event.preventDefault();
     location.href = `/?login_code=${encodeURIComponent(event.target.elements.login_code.value)}`;
@@ -76,7 +80,7 @@ async function work() {
   document.title = `${code} – IVC simulator`;
   startSending();
   watchPackets(player);
-  prefill($("forms"), await rtmpBase());
+  prefill($("forms"), await bases());
 }
 
 function startPlayer() {

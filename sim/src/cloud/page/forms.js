@@ -106,13 +106,13 @@ function buildMoves(notify) {
 }
 
 /** Prefills the forms: a fresh stream with its address, a record session, the time. */
-export function prefill(root, rtmpBase) {
+export function prefill(root, bases) {
   const publish = find(root, "RTMPPublish").elements;
   const stop = root.querySelector("form[data-method=RTMPStopPublish]").elements;
   const start = root.querySelector("form[data-method=StartCloudRecord]").elements;
   const fresh = () => {
     publish.stream_id.value = randomId(12);
-    publish.url.value = rtmpBase + publish.stream_id.value;
+    publish.url.value = bases.rtmp + publish.stream_id.value;
     stop.stream_id.value = publish.stream_id.value;
   };
   fresh();
@@ -124,7 +124,7 @@ export function prefill(root, rtmpBase) {
   const timeline = make("a", { textContent: "Timeline" });
   const aim = () => {
     const session = encodeURIComponent(start.session_id.value);
-    start.cbk_url.value = `${location.origin}/record/${session}`;
+    start.cbk_url.value = `${bases.http}/record/${session}`;
     stopRecord.session_id.value = start.session_id.value;
     timeline.href = `/recordings?session=${session}`;
   };

@@ -162,6 +162,25 @@ async fn a_page_is_served_by_the_simulators_own_names_only() {
     }
 }
 
+#[tokio::test]
+async fn a_cloud_behind_a_gateway_names_the_addresses_that_devices_reach() {
+    let options = CloudOptions {
+        public_http: Some(Url::parse("http://gate.example:9000/").unwrap()),
+        public_rtmp: Some("gate.example:9001".into()),
+        ..CloudOptions::default()
+    };
+    let cloud = CloudSim::start(options).await.unwrap();
+    assert_eq!(cloud.rtmp_url("k"), "rtmp://gate.example:9001/live/k");
+    assert_eq!(cloud.record_url("s").as_str(), "http://gate.example:9000/record/s");
+    let (_, _, info) = get(&cloud, "/api/info").await;
+    let info: Value = serde_json::from_str(&info).unwrap();
+    let named = json!({
+        "rtmp_port": cloud.rtmp_addr().port(), "public_rtmp": "rtmp://gate.example:9001/live/",
+        "public_http": "http://gate.example:9000/",
+    });
+    assert_eq!(info, named);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_that_drips_ends_in_time() {
     let cloud = cloud().await;
