@@ -303,12 +303,13 @@ impl<R: RecordingApi + Clone> Uploader<R> {
             }
         }
         if sent.is_err() {
+            // After a crash nothing may be sent under a name that was taken back: nobody would find it.
+            if spooled {
+                pending::forget(&mut self.stock).await;
+            }
             self.owed.add(name.clone());
             if self.owed.is_due() {
                 self.take_back_owed().await;
-            }
-            if spooled {
-                pending::forget(&mut self.stock).await;
             }
         }
         sent.map(|()| name)

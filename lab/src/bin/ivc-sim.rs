@@ -12,6 +12,7 @@ const HELP: &str = "\
 ivc-sim: a simulated IVC cloud for devices that speak IVR RPC
 
 Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
+       ivc-sim run FILE...
        ivc-sim conformance --help
 
   --http ADDR:PORT        where devices and browsers connect   [127.0.0.1:8080]
@@ -32,7 +33,8 @@ Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
                           keep, sum or count                   [keep]
   --help                  this text
 
-ivc-sim run FILE... runs scenarios; see ivc-sim run --help.
+ivc-sim run plays scenarios (ivc-sim run --help), ivc-sim conformance
+drives a device through the rules.
 The page has no login of its own: serve it to people you trust.
 RUST_LOG=debug shows more.
 ";

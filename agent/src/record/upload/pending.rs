@@ -98,9 +98,10 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 return Ok(());
             }
         }
+        // After another crash nothing may be sent under a name that was taken back: nobody would find it.
+        forget(&mut self.stock).await;
         self.take_back(&name, upload.duration).await?;
         self.stock.tell(|ledger| ledger.failed(number));
-        forget(&mut self.stock).await;
         Ok(())
     }
 

@@ -137,6 +137,46 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
 }
 
 #[tokio::test]
+async fn nothing_is_noted_any_more_under_a_name_that_is_taken_back() {
+    for is_left in [true, false] {
+        let card = Card::new().await;
+        let noted = Arc::new(AtomicUsize::new(0));
+        let (spool, seen, refused) = (card.spool.clone(), noted.clone(), AtomicUsize::new(0));
+        let fake = Fake::new(move |call| {
+            match call {
+                // A crash at this moment leaves on the card what is noted now.
+                Call::Fail(name) => {
+                    let noted = spool.pending().is_some_and(|pending| pending.name == *name);
+                    seen.fetch_add(if noted { 100 } else { 1 }, Ordering::Relaxed);
+                }
+                Call::Put { .. } if refused.fetch_add(1, Ordering::Relaxed) < 2 => {
+                    return Answer::Bad(HttpError::Expired("403".into()));
+                }
+                _ => {}
+            }
+            Answer::Good
+        });
+        if is_left {
+            card.store(4..6).await;
+            card.pend(4, "old").await;
+            finished(start(&card.leftover(), &fake)).await;
+        } else {
+            let session = card.session(SpoolMode::Always);
+            let upload = start(&session, &fake);
+            session.push(segment(0));
+            until("it is stored", || {
+                !card.numbers().is_empty() || noted.load(Ordering::Relaxed) > 0
+            })
+            .await;
+            session.close();
+            finished(upload).await;
+        }
+        let noted = noted.load(Ordering::Relaxed);
+        assert!((1..100).contains(&noted), "left {is_left}: {noted}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_dead_keeps_nobody_waiting() {
     // A service that does not know the question for the time answers it all the same.
     for unknown in [false, true] {
