@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ivt_base::task::work;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -174,7 +175,7 @@ impl Server {
                 Arc::clone(&socket),
                 at.clone(),
             );
-            let task = self.tasks.spawn(accepting);
+            let task = self.tasks.spawn(work(accepting));
             self.listening.push(Listening { at, socket, task });
         }
         Ok(Served { web: Arc::new(web.clone()), tls, port: sockets::port(web, &self.listening) })
@@ -218,7 +219,7 @@ async fn accept(
                     let Some(seat) = connections.enter(peer.into()) else { continue };
                     let (site, serving, at) = (Arc::clone(&site), Arc::clone(&serving), at.clone());
                     let way = Way { local, port, is_secure: false, is_on_trial: false };
-                    running.spawn(connection(site, serving, at, socket, peer, way, seat));
+                    running.spawn(work(connection(site, serving, at, socket, peer, way, seat)));
                 }
                 // There is no room for another socket at the moment.
                 Err(_) => sleep(Duration::from_millis(100)).await,

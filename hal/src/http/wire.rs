@@ -16,6 +16,7 @@ use hyper::header::{
 };
 use hyper_util::rt::TokioIo;
 use ivt_base::dial;
+use ivt_base::task::work;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -73,7 +74,7 @@ pub(super) async fn send(
         .await
         .map_err(|e| Error::new(op, Kind::Offline).because(e))?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
+    tasks.spawn(work(connection));
     match sender.send_request(request).await {
         Ok(response) => Ok(Response { op, response, _connection: tasks }),
         Err(e) => Err(Error::new(op, Kind::Other).because(e)),
