@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::task::work;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -248,13 +248,15 @@ async fn connection(
             Purpose::Page { served, tls: Some(tls), is_on_trial } => {
                 let socket = timeout(HEAD, tls.accept(socket)).await.ok()?.ok()?;
                 let way = Way { is_secure: true, is_on_trial, ..way };
-                talk(site, served, socket, peer, way, false, known).await
+                talk(site, served, Box::new(socket), peer, way, false, known).await
             }
             Purpose::Page { served, tls: None, is_on_trial } => {
                 let way = Way { is_on_trial, ..way };
-                talk(site, served, socket, peer, way, false, known).await
+                talk(site, served, Box::new(socket), peer, way, false, known).await
             }
-            Purpose::Redirect(served) => talk(site, served, socket, peer, way, true, known).await,
+            Purpose::Redirect(served) => {
+                talk(site, served, Box::new(socket), peer, way, true, known).await
+            }
         }
         Some(())
     };
@@ -276,7 +278,7 @@ async fn is_encrypted(socket: &TcpStream) -> bool {
 async fn talk(
     site: Arc<Site>,
     served: Served,
-    socket: impl AsyncRead + AsyncWrite + Unpin,
+    socket: Box<dyn ByteStream>,
     peer: IpAddr,
     way: Way,
     is_redirect: bool,

@@ -15,6 +15,7 @@ use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE,
 };
 use hyper_util::rt::TokioIo;
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial;
 use ivt_base::task::work;
 use socket2::{SockRef, TcpKeepalive};
@@ -68,6 +69,7 @@ pub(super) async fn send(
     if stays {
         probe(&tcp).map_err(|e| Error::new(op, Kind::Other).because(e))?;
     }
+    let tcp: Box<dyn ByteStream> = Box::new(tcp);
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
         .handshake(TokioIo::new(tcp))
