@@ -49,7 +49,7 @@ bench: ## figures of the agent against real peers, side by side (takes about 45 
 TARGET ?= armv7-unknown-linux-musleabihf
 PROFILE ?= full
 
-cross: ## the agent for TARGET (default armv7-unknown-linux-musleabihf), PROFILE full, page or small, into target/cross
+cross: ## the agent for TARGET (default armv7-unknown-linux-musleabihf), PROFILE full or small, into target/cross
 	cross/build $(TARGET) $(PROFILE)
 
 cross-all: ## the agent for every target
