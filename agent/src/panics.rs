@@ -15,15 +15,15 @@ const PIECE: usize = 256;
 
 /// Prints, after the message of each panic, the addresses on the stack of the thread.
 pub fn install() {
-    // Opened at once, since a sandbox may allow no file later.
+    // Looked up at once, since a sandbox may allow no file later.
     let memory = File::open("/proc/self/mem").ok();
+    let code = code();
     let message = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         message(panic);
         // Below this lie calls of the hook itself, most of which have ended.
         let here = 0_usize;
         let start = (&raw const here).addr();
-        let code = code();
         let stack = memory.as_ref().map(|memory| addresses(memory, start, &code));
         let mut line = String::from("ivt-agent: stack:");
         stack
@@ -62,11 +62,12 @@ struct Code {
 
 /// The program's code. Where it cannot be told, there is none.
 fn code() -> Code {
-    /// Programs that cannot be moved begin here or higher, but not above twice of it.
+    /// Where a program begins that cannot be moved: at 64 KiB to 16 MiB, as linkers choose.
     const FIXED: Range<usize> = 0x1_0000..0x100_0001;
-    let program = std::env::current_exe().unwrap_or_default().display().to_string();
-    let maps = read_to_string("/proc/self/maps").unwrap_or_default();
     let (mut range, mut first) = (0..0, None);
+    let maps = read_to_string("/proc/self/maps").unwrap_or_default();
+    let Ok(program) = std::env::current_exe() else { return Code { range, moved: 0 } };
+    let program = program.display().to_string();
     for line in maps.lines().filter(|line| line.ends_with(&program)) {
         let mut words = line.split_ascii_whitespace();
         let bounds = words.next().and_then(|bounds| bounds.split_once('-'));
