@@ -57,7 +57,7 @@ badnet: ## what the agent does on bad networks: 4G, ADSL, satellite, Wi-Fi, a pu
 TARGET ?= armv7-unknown-linux-musleabihf
 PROFILE ?= full
 
-cross: ## the agent for TARGET (default armv7-unknown-linux-musleabihf), PROFILE full, page or small, into target/cross
+cross: ## the agent for TARGET (default armv7-unknown-linux-musleabihf), PROFILE full or small, into target/cross
 	cross/build $(TARGET) $(PROFILE)
 
 cross-all: ## the agent for every target

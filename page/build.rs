@@ -29,13 +29,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(tables, "{head}: &[Asset] = &[")?;
         for file in &files {
             let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
-            let text = fs::read(file)?;
+            let text = lean(name, &fs::read_to_string(file)?)?;
+            let text = text.as_bytes();
             let mut crc = Crc::new();
-            crc.update(&text);
+            crc.update(text);
             let target = format!("{out}/{}.gz", file.replace('/', "-"));
             // Without a time, so that equal sources make equal programs.
             let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-            gzip.write_all(&text)?;
+            gzip.write_all(text)?;
             fs::write(&target, gzip.finish()?)?;
             let kind = kind(name)?;
             let tag = format!("{:08x}-{}", crc.sum(), text.len());
@@ -66,6 +67,36 @@ fn collect(folder: &Path, files: &mut Vec<String>) -> Result<(), Box<dyn Error>>
         }
     }
     Ok(())
+}
+
+/// A file without what only its readers need: blanks at the beginning of lines, empty lines, and comments on lines of
+/// their own. Lines of scripts and styles stay lines, so that an error in a browser's console can be found.
+fn lean(name: &str, text: &str) -> Result<String, String> {
+    let end = match name.rsplit('.').next() {
+        Some("js" | "css") => "\n",
+        Some("json") => return Ok(text.lines().map(str::trim).collect()),
+        _ => return Ok(text.to_owned()),
+    };
+    let mut lean = String::with_capacity(text.len());
+    let mut is_comment = false;
+    for line in text.lines().map(str::trim) {
+        is_comment |= line.starts_with("/*") && (!line.contains("*/") || line.ends_with("*/"));
+        if is_comment {
+            is_comment = !line.contains("*/");
+            if !is_comment && !line.ends_with("*/") {
+                return Err(format!("{name}: a comment has to end its line: {line}"));
+            }
+            continue;
+        }
+        // A text over several lines would lose its blanks.
+        if line.matches('`').count() % 2 == 1 {
+            return Err(format!("{name}: a template has to end on its line: {line}"));
+        }
+        if !line.is_empty() && !line.starts_with("//") {
+            lean.extend([line, end]);
+        }
+    }
+    Ok(lean)
 }
 
 fn kind(name: &str) -> Result<&'static str, String> {

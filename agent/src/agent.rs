@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_base::address_rule::AddressRule;
+use ivt_base::task::{spawn_blocking, work};
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::addresses;
@@ -205,7 +206,7 @@ impl Agent {
         let book = context.leftovers.book().clone();
         if let Some(settings) = config.record.spool.clone() {
             let RecordingContext { leftovers, http, .. } = context;
-            tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
+            tasks.spawn(work(leftovers::run(settings, leftovers, http, spool, stopping.clone())));
         }
         #[cfg(feature = "ui")]
         let (link_seen, publishes) = (link.subscribe(), dispatch.publishes());
@@ -288,8 +289,8 @@ impl Agent {
             store,
             trust,
         };
-        tasks.spawn(cloud.run(stopping.supervised(format_args!("connection to the cloud"))));
-        tasks.spawn(statistics::log(view.clone(), stopping));
+        tasks.spawn(work(cloud.run(stopping.supervised(format_args!("connection to the cloud")))));
+        tasks.spawn(work(statistics::log(view.clone(), stopping)));
         Ok(Self {
             tasks,
             stop,

@@ -29,6 +29,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use ivt_base::task::work;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -82,10 +83,10 @@ impl Setup<'_> {
                 is_shown,
             };
             let stop = stop.supervised(format_args!("alarms of channel {number}"));
-            tasks.spawn(watch.run(stop));
+            tasks.spawn(work(watch.run(stop)));
         }
         let stop = stop.supervised(format_args!("reports of alarms"));
-        tasks.spawn(report::run(desk.clone(), Arc::new(Cloud { calls, http }), stop));
+        tasks.spawn(work(report::run(desk.clone(), Arc::new(Cloud { calls, http }), stop)));
         (settings, desk)
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use futures::future::join4;
 use ivt_base::address_rule::AddressRule;
+use ivt_base::task::work;
 use ivt_hal::{Encoder, Stream};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::PullConfig;
@@ -139,7 +140,7 @@ impl Setup {
             terms,
             rule,
         };
-        tasks.spawn(async move {
+        tasks.spawn(work(async move {
             let mut stopping = stop.clone();
             let streams_stop = async {
                 stopping.requested().await;
@@ -152,7 +153,7 @@ impl Setup {
             let recording = recording_task.run(recording_stop);
             let asking = reachability::observe(encoder, pulls, shown, asking_stop);
             join4(live, recording, asking, streams_stop).await;
-        });
+        }));
         handle
     }
 }
@@ -344,7 +345,7 @@ pub(crate) mod testing {
     /// still waited.
     pub(crate) fn slow(delay: Duration) -> (Handle, JoinHandle<bool>) {
         let (handle, mut inboxes) = unserved();
-        let task = tokio::spawn(async move {
+        let task = ivt_base::task::spawn(async move {
             let Some(live::Request::Publish(_, answer)) = inboxes.0.recv().await else {
                 panic!("a publish comes first");
             };

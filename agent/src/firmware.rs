@@ -41,9 +41,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use ivt_base::task::spawn_blocking;
 use ivt_hal::Firmware;
 use tokio::sync::{Notify, watch};
-use tokio::task::spawn_blocking;
 
 use crate::channel::{Link, StatusSource};
 use crate::cloud::calls::Calls;

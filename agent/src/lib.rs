@@ -28,6 +28,7 @@ pub mod notify;
 mod overview;
 #[cfg(feature = "ui")]
 mod owner;
+pub mod panics;
 #[cfg(feature = "pattern")]
 mod pattern;
 #[cfg(feature = "alarms")]

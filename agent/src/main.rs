@@ -12,7 +12,7 @@ use ivt_agent::config::{self, Access, Config};
 use ivt_agent::reload::Reload;
 use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
-use ivt_agent::{Error, build_date, logger};
+use ivt_agent::{Error, build_date, logger, panics};
 use ivt_base::process_group;
 use ivt_media::coalesce::Gather;
 use tokio::runtime::{Builder, Runtime};
@@ -31,6 +31,7 @@ const LINE: u64 = 4096;
 const INTERRUPT: char = '\u{3}';
 
 fn main() -> ExitCode {
+    panics::install();
     let (file, task, access) = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(Arguments::Config { file, task, access }) => (file, task, access),
         Ok(

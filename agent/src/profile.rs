@@ -22,7 +22,7 @@ pub fn list() -> String {
 /// # Errors
 /// There is none of that name.
 pub fn show(name: &str) -> Result<String, String> {
-    Profile::text(name).map(str::to_owned).ok_or_else(|| {
+    Profile::text(name).ok_or_else(|| {
         let names = Profile::names().join(", ");
         match nearest(name, Profile::names()) {
             Some(meant) => format!("no profile of that name; did you mean {meant:?}?"),

@@ -316,7 +316,7 @@ pub(crate) mod testing {
     pub(crate) fn remote(device: &CurrentDevice, number: usize) -> Remote {
         let link = watch::Sender::new(Link::down());
         let (task, remote) = PtzTask::new(device.clone(), number, link.subscribe());
-        tokio::spawn(async move {
+        ivt_base::task::spawn(async move {
             let (_link, (_stop, stopping)) = (link, stopper());
             task.run(stopping).await;
         });

@@ -10,12 +10,13 @@ use std::io;
 
 use futures::FutureExt as _;
 use ivt_base::address_rule::AddressRule;
+use ivt_base::task::spawn_blocking;
 use ivt_hal::rtsp::UrlError;
 use ivt_hal::{Encoder, Stream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(feature = "ui")]
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 #[cfg(feature = "ui")]
 use control::Asked;

@@ -33,7 +33,7 @@ impl Signals {
     pub async fn first(mut self) {
         let name = self.next().await;
         log::info!("{name}: stopping");
-        tokio::spawn(async move {
+        ivt_base::task::spawn(async move {
             self.next().await;
             log::warn!("a second signal: stopping at once");
             kill_all();

@@ -11,9 +11,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ivt_base::task::spawn_blocking;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::task::spawn_blocking;
 
 /// Longest file that is written or read, in bytes: 256 constant publishes have at most 600,000.
 const LONGEST: u64 = 1 << 20;

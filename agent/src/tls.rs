@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ivt_base::task::spawn_blocking;
 use ivt_base::tls::{ClientConfig, TlsError, client_config};
 use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
 
 use crate::build_date::clock;
 

@@ -42,6 +42,7 @@ mod viewers;
 
 use std::sync::Arc;
 
+use ivt_base::task::work;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -86,8 +87,8 @@ impl Web {
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
         let mut tasks = JoinSet::new();
-        tasks.spawn(server::run(Arc::clone(&site), wanted.subscribe(), stopping));
-        tasks.spawn(button::watch(Arc::clone(&site)));
+        tasks.spawn(work(server::run(Arc::clone(&site), wanted.subscribe(), stopping)));
+        tasks.spawn(work(button::watch(Arc::clone(&site))));
         Self { site, wanted, stop, tasks }
     }
 

@@ -136,7 +136,7 @@ impl AddressRule {
         let cameras = terms.cameras.iter().map(|(host, _)| (host, &resolver::CAMERAS));
         let names = iter::once((&terms.cloud, &resolver::SERVERS)).chain(cameras);
         let stale = names.filter(|(name, _)| !self.is_fresh(name)).map(|(name, lookups)| {
-            tokio::spawn(self.clone().refresh(name.clone(), lookups, until))
+            crate::task::spawn(self.clone().refresh(name.clone(), lookups, until))
         });
         for refreshed in stale.collect::<Vec<_>>() {
             // A name that is not looked up any more has the addresses that are known.

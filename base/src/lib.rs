@@ -18,6 +18,8 @@ pub mod process_group;
 pub mod resolver;
 pub mod retry_after;
 pub mod secret;
+#[cfg(feature = "net")]
+pub mod task;
 pub mod text;
 #[cfg(feature = "tls")]
 pub mod tls;

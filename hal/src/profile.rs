@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use regex_lite::Regex;
 
 use crate::http::Http;
@@ -42,25 +43,13 @@ use values::Values;
 const RECOGNISE: Duration = Duration::from_secs(4);
 
 /// The built-in profiles, in the order in which a camera is tried.
-const BUILTIN: [(&str, &str); 8] = [
-    ("uapi", include_str!("../../configs/cameras/uapi.toml")),
-    ("nvc", include_str!("../../configs/cameras/nvc.toml")),
-    ("ipai", include_str!("../../configs/cameras/ipai.toml")),
-    ("merlin", include_str!("../../configs/cameras/merlin.toml")),
-    ("hikvision", include_str!("../../configs/cameras/hikvision.toml")),
-    ("dahua", include_str!("../../configs/cameras/dahua.toml")),
-    ("axis", include_str!("../../configs/cameras/axis.toml")),
-    ("majestic", include_str!("../../configs/cameras/majestic.toml")),
-];
-const NAMES: [&str; BUILTIN.len()] = {
-    let mut names = [""; BUILTIN.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = BUILTIN[at].0;
-        at += 1;
-    }
-    names
-};
+const NAMES: &[&str] = include!("profile/names.in");
+
+/// The texts of the built-in profiles, each ended by a NUL, compressed by the build script.
+const TEXTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/profiles.zlib"));
+
+/// Most bytes of all built-in profiles.
+const LONGEST_TEXTS: usize = 256 << 10;
 
 /// What a family of cameras does over its web server.
 pub struct Profile {
@@ -92,17 +81,20 @@ impl Default for Options {
 impl Profile {
     /// Names of the built-in profiles, in the order in which a camera is tried.
     pub fn names() -> &'static [&'static str] {
-        &NAMES
+        NAMES
     }
 
     /// The text of a built-in profile.
-    pub fn text(name: &str) -> Option<&'static str> {
-        BUILTIN.iter().find(|(other, _)| *other == name).map(|(_, text)| *text)
+    pub fn text(name: &str) -> Option<String> {
+        let place = NAMES.iter().position(|other| *other == name)?;
+        let texts = decompress_to_vec_zlib_with_limit(TEXTS, LONGEST_TEXTS).ok()?;
+        let text = texts.split(|byte| *byte == 0).nth(place)?;
+        String::from_utf8(text.to_vec()).ok()
     }
 
     /// A built-in profile.
     pub fn builtin(name: &str) -> Option<Self> {
-        Self::parse(name, Self::text(name)?).ok()
+        Self::parse(name, &Self::text(name)?).ok()
     }
 
     /// Reads a profile; `file` names it in errors.

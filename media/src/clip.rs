@@ -80,7 +80,7 @@ impl Opener for ClipOpener {
             }
             Clip::File(path) => {
                 let path = path.clone();
-                let read = tokio::task::spawn_blocking(move || read(&path)).await;
+                let read = ivt_base::task::spawn_blocking(move || read(&path)).await;
                 let read = read.map_err(|error| self.error(error.to_string()))?;
                 read.map_err(|error| self.error(format!("cannot be read: {error}")))?
             }

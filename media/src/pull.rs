@@ -202,7 +202,7 @@ impl Pull {
     fn demand(&self) -> Demand {
         let mut task = lock(&self.task);
         if task.is_none() && !self.shared.hub.is_closed() {
-            *task = Some(tokio::spawn(Arc::clone(&self.shared).run()));
+            *task = Some(ivt_base::task::spawn(Arc::clone(&self.shared).run()));
         }
         self.shared.demand.send_modify(|wanted| *wanted += 1);
         Demand(self.shared.demand.clone())

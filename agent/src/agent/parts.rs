@@ -1,6 +1,7 @@
 //! The parts of an agent as it starts, one function for each room that has tasks of its own.
 
 use ivt_base::address_rule::AddressRule;
+use ivt_base::task::work;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -73,7 +74,7 @@ impl Parts<'_> {
         let remotes = (0..self.config.channels.len()).map(|number| {
             let (task, remote) = PtzTask::new(self.device.clone(), number, self.link.subscribe());
             let stop = self.stop.supervised(format_args!("movement of channel {number}"));
-            self.tasks.spawn(task.run(stop));
+            self.tasks.spawn(work(task.run(stop)));
             remote
         });
         remotes.collect()
@@ -124,7 +125,7 @@ impl Parts<'_> {
             let upgrades = firmware::Upgrades::default();
             let stop = self.stop.supervised(format_args!("firmware"));
             let place = firmware::place(self.config.firmware.clone());
-            self.tasks.spawn(setup.run(place, upgrades.clone(), stop));
+            self.tasks.spawn(work(setup.run(place, upgrades.clone(), stop)));
             upgrades
         });
         (upgrades, keepalives, rules)
@@ -142,6 +143,6 @@ impl Parts<'_> {
             http: self.http.clone(),
             link: self.link.subscribe(),
         };
-        self.tasks.spawn(previews.run(self.stop.supervised(format_args!("previews"))));
+        self.tasks.spawn(work(previews.run(self.stop.supervised(format_args!("previews")))));
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ivt_base::secret::Secret;
+use ivt_base::task::work;
 use ivt_hal::Trigger;
 use ivt_proto::rpc::message::{AlarmEdge, AlarmKind, AlarmNotify, AlarmPicture};
 use tokio::task::JoinSet;
@@ -103,7 +104,7 @@ pub(super) async fn run(desk: Desk, outside: Arc<dyn Outside>, mut stop: Stop) {
             while uploads.len() < UPLOADS
                 && let Some(parcel) = content.pictures.send(now)
             {
-                uploads.spawn(send(Arc::clone(&outside), parcel));
+                uploads.spawn(work(send(Arc::clone(&outside), parcel)));
             }
             due.extend(content.pictures.due());
             if call.is_none() && outside.is_connected() {

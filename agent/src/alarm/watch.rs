@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ivt_base::task::work;
 use ivt_hal::{Alarm, Clock, Heard, Signal, Snapshot, Stream, Trigger};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -92,9 +93,9 @@ impl Watch {
                     time.asks(Instant::now());
                     if let Some(clock) = clock.clone() {
                         let number = self.number;
-                        clocks.spawn(async move {
+                        clocks.spawn(work(async move {
                             timeout(CLOCK, local_time::ask(&*clock, number)).await.ok().flatten()
-                        });
+                        }));
                     } else {
                         time.note(None, Instant::now());
                     }
@@ -196,7 +197,7 @@ impl Watch {
             desk.show_picture(id, None);
         } else if let Some(camera) = camera {
             let cameras = Arc::clone(&self.cameras);
-            pictures.spawn(async move {
+            pictures.spawn(work(async move {
                 let taken = timeout(PICTURE, picture(&*camera, number, &cameras)).await;
                 let late = || log::info!("channel {number}: an alarm has no picture: none in time");
                 let taken = taken.inspect_err(|_| late()).ok().flatten();
@@ -205,7 +206,7 @@ impl Watch {
                 if is_shown {
                     desk.show_picture(id, small(&*camera, taken, &cameras).await);
                 }
-            });
+            }));
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> Result<CgiCamera, Error> {
     let file = is_path(&name).then(|| folder.join(&name));
     let text = match &file {
         Some(file) => read_file(file)?,
-        None => Profile::text(&name).unwrap_or_default().to_owned(),
+        None => Profile::text(&name).unwrap_or_default(),
     };
     let shown = file.as_deref().map_or_else(|| name.clone(), |file| file.display().to_string());
     let profile = Profile::parse(&shown, &text).map_err(|e| Error::Value {
@@ -203,7 +203,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (file, config) = (dir.path().join("mine.toml"), dir.path().join("agent.toml"));
         let text = Profile::text("hikvision").unwrap();
-        std::fs::write(&file, text).unwrap();
+        std::fs::write(&file, &text).unwrap();
         let cloud =
             "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n[[channel]]\n";
         std::fs::write(&config, format!("{cloud}{}", CGI.replace("hikvision", "mine.toml")))

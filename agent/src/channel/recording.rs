@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use ivt_base::secret::Secret;
+use ivt_base::task::work;
 use ivt_hal::{Encoder, Kind};
 use ivt_media::hub::Start;
 use ivt_media::pull::{Pull, PullState};
@@ -275,10 +276,10 @@ impl RecordingTask {
                 before.reached().await;
             }
         };
-        self.work.spawn(async move {
+        self.work.spawn(work(async move {
             session::run(session, ties, before, stopped, stop).await;
             drop(end);
-        });
+        }));
         self.current = Some(Current { session_id, share, callback, service, _stop: sender });
     }
 

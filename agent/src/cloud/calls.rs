@@ -146,7 +146,7 @@ pub(crate) mod testing {
         let queue: &'static CallQueue = Box::leak(Box::default());
         let calls = queue.calls();
         let mut open = queue.open();
-        tokio::spawn(async move {
+        ivt_base::task::spawn(async move {
             loop {
                 let Waiting { call, answer } = open.next().await;
                 answer.send(cloud(call)).ok();

@@ -26,7 +26,7 @@ pub(super) fn reboot(
             wait.as_secs()
         ))
     })?;
-    tokio::spawn(async move {
+    ivt_base::task::spawn(async move {
         // Kept before the camera is told: that may be the end of this agent, too.
         reboots.keep(wall()).await;
         if departure.await.is_err() {

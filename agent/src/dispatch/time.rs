@@ -125,7 +125,7 @@ impl Clocks {
             state.running = true;
         }
         let clocks = self.clone();
-        tokio::spawn(async move {
+        ivt_base::task::spawn(async move {
             let mut next = Some(order);
             while let Some(order) = next {
                 clocks.serve(&order).await;

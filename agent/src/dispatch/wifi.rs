@@ -185,7 +185,7 @@ impl Changes {
         })?;
         let (changes, change) = (self.clone(), Change { wifi, request, before, counted, _turn });
         // The change goes on where nobody waits for the answer any longer.
-        let work = tokio::spawn(async move {
+        let work = ivt_base::task::spawn(async move {
             // The change may be the end of this agent, too.
             changes.hourly.keep(wall()).await;
             if cuts && departure.await.is_err() {
@@ -287,7 +287,7 @@ impl Changes {
         let Some(running) = trials.get_mut(&number).filter(|it| it.judge.is_none()) else { return };
         running.end = Instant::now() + self.config.wifi_trial;
         let (changes, trial, end) = (self.clone(), running.trial.clone(), running.end);
-        let judge = tokio::spawn(async move {
+        let judge = ivt_base::task::spawn(async move {
             if trial.starts > 0 {
                 changes.write().await;
             }

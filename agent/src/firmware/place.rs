@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::task::spawn_blocking;
 use ivt_hal::Firmware;
 use ivt_hal::firmware::{Places, Program, Programs, Restart, SetupError, Slots};
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::config;

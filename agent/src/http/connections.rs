@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use ivt_base::address_rule::AddressRule;
 use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial::{self, Unconnected};
+use ivt_base::task::work;
 use ivt_base::text::shorten;
 use ivt_base::tls;
 use tokio::task::JoinSet;
@@ -113,7 +114,7 @@ impl Connections {
         surplus.and_then(|at| idle.connections.remove(at));
         idle.connections.push_back((Instant::now(), connection));
         if !mem::replace(&mut idle.swept, true) {
-            tokio::spawn(sweep(Arc::clone(&self.idle)));
+            ivt_base::task::spawn(sweep(Arc::clone(&self.idle)));
         }
     }
 
@@ -143,7 +144,7 @@ impl Connections {
             .await
             .map_err(|e| broken(to, &e))?;
         let mut driver = JoinSet::new();
-        driver.spawn(connection);
+        driver.spawn(work(connection));
         Ok(Connection { origin: to.origin().clone(), sender, _driver: driver })
     }
 

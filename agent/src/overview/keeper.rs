@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ivt_base::date::Utc;
+use ivt_base::task::{Blocking, spawn_blocking, work};
 use ivt_hal::Stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::channel::{self, Asked, Lately};
@@ -68,7 +69,7 @@ impl Overview {
     /// Starts to look, until `stop` is requested.
     pub(crate) fn start(setup: Setup, tasks: &mut JoinSet<()>, stop: Stop) -> Self {
         let overview = Self { shown: watch::Sender::default(), viewers: watch::Sender::default() };
-        tasks.spawn(Keeper::new(setup).run(overview.clone(), stop));
+        tasks.spawn(work(Keeper::new(setup).run(overview.clone(), stop)));
         overview
     }
 
@@ -131,7 +132,7 @@ struct Keeper {
     busy: BTreeSet<usize>,
     disk: Option<Disk>,
     disk_at: Option<Instant>,
-    looking: Option<JoinHandle<Option<Disk>>>,
+    looking: Option<Blocking<Option<Disk>>>,
     load: Load,
 }
 
@@ -304,7 +305,7 @@ impl Keeper {
                 self.asked_at.insert(number, now);
                 self.busy.insert(number);
                 let channel = channel.clone();
-                self.asking.spawn(async move { (number, camera::ask(channel).await) });
+                self.asking.spawn(work(async move { (number, camera::ask(channel).await) }));
             }
         }
     }

@@ -63,8 +63,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ivt_base::secret::Secret;
+use ivt_base::task::spawn_blocking;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
 pub use self::error::SpoolError;
 pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};

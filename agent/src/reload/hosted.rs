@@ -1,5 +1,6 @@
 //! The hosted service as it is configured at the moment.
 
+use ivt_base::task::work;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -63,9 +64,9 @@ impl Hosted {
         let seen = settings.and_then(|settings| match self.service(settings, camera) {
             Ok(service) => {
                 let seen = (service.state(), service.audit());
-                self.task = Some(
-                    tasks.spawn(service.run(self.stop.supervised(format_args!("hosted service")))),
-                );
+                self.task = Some(tasks.spawn(work(
+                    service.run(self.stop.supervised(format_args!("hosted service"))),
+                )));
                 Some(seen)
             }
             // Cloud and pictures do not need the hosted service, so the agent goes on without it.

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use ivt_base::task::spawn_blocking;
 use ivt_base::text::shorten;
 use ivt_base::told::Told;
 use ivt_hal::{Answer, Cgi, Error, Kind};
 use ivt_proto::tlss::{Identity, Violation};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::Camera;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use ivt_base::byte_stream::ByteStream;
+use ivt_base::task::spawn_blocking;
 use ivt_proto::tlss::{Identity, IdentityError, Session, frame};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::audit::printable;

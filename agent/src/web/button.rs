@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use ivt_base::task::spawn_blocking;
 use tokio::time::interval;
 
 use super::reset;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use ivt_base::secret::Secret;
+use ivt_base::task::spawn_blocking;
 use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::guesses::{Guesses, Source};

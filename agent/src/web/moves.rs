@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use ivt_base::task::spawn_blocking;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::reply::Refusal;

@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use tokio::task::spawn_blocking;
+use ivt_base::task::spawn_blocking;
 
 use crate::config::Config;
 use crate::record::spool;

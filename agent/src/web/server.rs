@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use ivt_base::byte_stream::ByteStream;
+use ivt_base::task::work;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -174,7 +175,7 @@ impl Server {
                 Arc::clone(&socket),
                 at.clone(),
             );
-            let task = self.tasks.spawn(accepting);
+            let task = self.tasks.spawn(work(accepting));
             self.listening.push(Listening { at, socket, task });
         }
         Ok(Served { web: Arc::new(web.clone()), tls, port: sockets::port(web, &self.listening) })
@@ -218,7 +219,7 @@ async fn accept(
                     let Some(seat) = connections.enter(peer.into()) else { continue };
                     let (site, serving, at) = (Arc::clone(&site), Arc::clone(&serving), at.clone());
                     let way = Way { local, port, is_secure: false, is_on_trial: false };
-                    running.spawn(connection(site, serving, at, socket, peer, way, seat));
+                    running.spawn(work(connection(site, serving, at, socket, peer, way, seat)));
                 }
                 // There is no room for another socket at the moment.
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -247,13 +248,15 @@ async fn connection(
             Purpose::Page { served, tls: Some(tls), is_on_trial } => {
                 let socket = timeout(HEAD, tls.accept(socket)).await.ok()?.ok()?;
                 let way = Way { is_secure: true, is_on_trial, ..way };
-                talk(site, served, socket, peer, way, false, known).await
+                talk(site, served, Box::new(socket), peer, way, false, known).await
             }
             Purpose::Page { served, tls: None, is_on_trial } => {
                 let way = Way { is_on_trial, ..way };
-                talk(site, served, socket, peer, way, false, known).await
+                talk(site, served, Box::new(socket), peer, way, false, known).await
             }
-            Purpose::Redirect(served) => talk(site, served, socket, peer, way, true, known).await,
+            Purpose::Redirect(served) => {
+                talk(site, served, Box::new(socket), peer, way, true, known).await
+            }
         }
         Some(())
     };
@@ -275,7 +278,7 @@ async fn is_encrypted(socket: &TcpStream) -> bool {
 async fn talk(
     site: Arc<Site>,
     served: Served,
-    socket: impl AsyncRead + AsyncWrite + Unpin,
+    socket: Box<dyn ByteStream>,
     peer: IpAddr,
     way: Way,
     is_redirect: bool,

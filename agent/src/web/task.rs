@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use futures::stream;
+use ivt_base::task::work;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -38,7 +39,7 @@ where
 {
     let (tell, told) = mpsc::channel(waiting);
     let mut tasks = JoinSet::new();
-    tasks.spawn(start(tell));
+    tasks.spawn(work(start(tell)));
     Reply::events(stream::unfold((told, tasks), |(mut told, tasks)| async move {
         told.recv().await.map(|event| (event, (told, tasks)))
     }))

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
 
 use super::failure::{Checked, Failure};
 use super::writer::Writer;
 use crate::{Error, Incoming, Installed, Kind, Result};
+use ivt_base::task::spawn_blocking;
 
 /// An image on its way to the disk, and what installs it.
 pub struct Coming<T> {

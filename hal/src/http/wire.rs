@@ -15,7 +15,9 @@ use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE,
 };
 use hyper_util::rt::TokioIo;
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial;
+use ivt_base::task::work;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -67,13 +69,14 @@ pub(super) async fn send(
     if stays {
         probe(&tcp).map_err(|e| Error::new(op, Kind::Other).because(e))?;
     }
+    let tcp: Box<dyn ByteStream> = Box::new(tcp);
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
         .handshake(TokioIo::new(tcp))
         .await
         .map_err(|e| Error::new(op, Kind::Offline).because(e))?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
+    tasks.spawn(work(connection));
     match sender.send_request(request).await {
         Ok(response) => Ok(Response { op, response, _connection: tasks }),
         Err(e) => Err(Error::new(op, Kind::Other).because(e)),

@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::task::spawn_blocking;
+use ivt_base::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::{Error, Kind, Power, Result};

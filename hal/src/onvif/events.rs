@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::task::work;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -318,7 +319,7 @@ impl Drop for Leaving<'_> {
         }
         let (device, client) = (Arc::clone(self.device), Arc::clone(self.client));
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { Self::end(&device, &client).await });
+            runtime.spawn(work(async move { Self::end(&device, &client).await }));
         }
     }
 }

@@ -42,7 +42,7 @@ type Kept<T> = Arc<Mutex<T>>;
 fn every_built_in_profile_is_right() {
     for name in Profile::names() {
         let text = Profile::text(name).unwrap();
-        let profile = Profile::parse(name, text).unwrap_or_else(|error| panic!("{error}"));
+        let profile = Profile::parse(name, &text).unwrap_or_else(|error| panic!("{error}"));
         assert!(!profile.description.recognise.is_empty(), "{name}");
         let lines = profile.dry_run();
         assert!(lines.len() > 4, "{name}");

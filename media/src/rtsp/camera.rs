@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ivt_base::task::work;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
@@ -109,12 +110,12 @@ impl Camera {
         let addr = listener.local_addr().unwrap();
         let (tell, requests) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
+        tasks.spawn(work(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 serve(stream, &script, &tell).await;
             }
-        });
+        }));
         Self { addr, requests, _tasks: tasks }
     }
 

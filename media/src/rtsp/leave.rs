@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ivt_base::byte_stream::ByteStream;
+use ivt_base::task::work;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -31,11 +32,11 @@ impl Leaving {
         let Some((io, bytes)) = connection.into_teardown() else { return };
         self.0.send_modify(|leaving| *leaving += 1);
         let leaving = self.0.clone();
-        runtime.spawn(async move {
+        runtime.spawn(work(async move {
             // Whether TEARDOWN arrived makes no difference any more.
             timeout(LIMIT, goodbye(io, &bytes)).await.ok();
             leaving.send_modify(|leaving| *leaving -= 1);
-        });
+        }));
     }
 
     /// Waits until every session is ended, for at most two seconds.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use ivt_base::task::work;
 use ivt_hal::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -21,11 +22,11 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts `job` within `work`.
-    pub(super) fn start(job: Job, work: &mut JoinSet<()>) -> Self {
+    pub(super) fn start(job: Job, tasks: &mut JoinSet<()>) -> Self {
         let (reports, progress) = mpsc::channel(REPORTS);
         let (stop, stopped) = oneshot::channel();
         let stream = job.ask.stream;
-        work.spawn(job.run(reports, stopped));
+        tasks.spawn(work(job.run(reports, stopped)));
         Self { progress, stream, _stop: stop }
     }
 

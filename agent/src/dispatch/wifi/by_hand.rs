@@ -96,7 +96,7 @@ impl Changes {
     pub(crate) async fn join_by_hand(&self, request: SetWifiConfig) -> Result<bool, RpcError> {
         let (number, wifi) = (request.channel, self.wifi(request.channel)?);
         let (left, departure) = oneshot::channel();
-        tokio::spawn(async move {
+        ivt_base::task::spawn(async move {
             sleep(LEAVES).await;
             left.send(())
         });
@@ -111,7 +111,7 @@ impl Changes {
     /// The camera does not tell whether the network is joined.
     pub(crate) async fn confirm(&self, number: u32) -> Result<Confirmed, RpcError> {
         let changes = self.clone();
-        let work = tokio::spawn(async move { changes.stay(number).await });
+        let work = ivt_base::task::spawn(async move { changes.stay(number).await });
         work.await.unwrap_or_else(|e| Err(RpcError::internal(format!("channel {number}: {e}"))))
     }
 
@@ -140,7 +140,7 @@ impl Changes {
         let mut trials = self.trials();
         let Some(running) = trials.get_mut(&number) else { return false };
         let (changes, trial) = (self.clone(), running.trial.clone());
-        let back = tokio::spawn(async move {
+        let back = ivt_base::task::spawn(async move {
             sleep(LEAVES).await;
             log::warn!("channel {number}: a person wants its wireless network of before");
             changes.go_back(number, &ivt_base::secret::Secret::untold(trial.before)).await;

@@ -1,8 +1,8 @@
 //! `/api/v1/channels/{channel}`: removes a channel. A channel is added and changed by its settings.
 
 use futures::FutureExt as _;
+use ivt_base::task::spawn_blocking;
 use serde_json::Value;
-use tokio::task::spawn_blocking;
 
 use super::settings::{applied, list, lost, outdated, refusal};
 use crate::state::StateStore;
@@ -25,7 +25,7 @@ async fn remove(call: Call) -> Result<Reply, Refusal> {
     let store = StateStore::clone(&call.site.console()?.store);
     let (control, seen) = (call.site.control.clone(), version.clone());
     // What is written is applied, also if the browser goes meanwhile.
-    let written = tokio::spawn(async move {
+    let written = ivt_base::task::spawn(async move {
         let kept = control.clone();
         let removed = move || kept.store().remove_channel(number, Some(&seen));
         let Ok(removed) = spawn_blocking(removed).await else { return None };

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use ivt_base::address_rule::AddressRule;
+use ivt_base::task::spawn_blocking;
 use ivt_base::tls::Certificate;
 use ivt_proto::rpc::Options;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::addresses;

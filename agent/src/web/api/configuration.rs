@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::FutureExt as _;
+use ivt_base::task::spawn_blocking;
 use serde_json::{Map, Value, json};
-use tokio::task::spawn_blocking;
 
 use super::channels::renumber;
 use super::settings::{applied, list, lost, outdated, refusal};
@@ -76,7 +76,7 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
     // What is written is applied, also if the browser goes meanwhile.
-    let written = tokio::spawn(async move {
+    let written = ivt_base::task::spawn(async move {
         let store = control.store().clone();
         let change = move || store.propose(Some(channels), &changes, Some(&seen));
         let Ok(changed) = spawn_blocking(change).await else { return None };

@@ -32,7 +32,7 @@ async fn seen(call: Call) -> Result<Reply, Refusal> {
     let config = &console.config;
     // The rules may have changed since the agent was started.
     let store = call.site.control.store().clone();
-    let read = tokio::task::spawn_blocking(move || store.load()).await;
+    let read = ivt_base::task::spawn_blocking(move || store.load()).await;
     let rules = match read {
         Ok(Ok(read)) => read.firmware.rules,
         _ => config.firmware.rules.clone(),

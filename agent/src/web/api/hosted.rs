@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use ivt_base::date::Utc;
+use ivt_base::task::spawn_blocking;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::cloud::hop;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::{FutureExt as _, StreamExt as _, stream};
+use ivt_base::task::spawn_blocking;
 use ivt_hal::Credentials;
 use ivt_hal::onvif::{Found, MULTICAST, Search};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::backend::onvif::address;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use hyper::StatusCode;
+use ivt_base::task::spawn_blocking;
 use serde_json::{Map, Value, json};
-use tokio::task::spawn_blocking;
 
 use crate::check;
 use crate::config;

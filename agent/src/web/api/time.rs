@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
 use ivt_base::date::Utc;
+use ivt_base::task::spawn_blocking;
 use ivt_hal::WallTime;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 use super::network::{lacking, refused, trouble};
 use crate::build_date;

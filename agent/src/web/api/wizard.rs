@@ -1,8 +1,8 @@
 //! `/api/v1/wizard`: whether a technician is led through the setup.
 
 use futures::FutureExt as _;
+use ivt_base::task::spawn_blocking;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
