@@ -64,7 +64,7 @@ def matching(patterns):
 PACKAGES = (
     Package(
         name="ivt-agent",
-        profile="page",
+        profile="full",
         crate="agent",
         units=("packaging/init/ivt-agent.service",),
         settings={"ivt/agent.toml": ("packaging/deb/ivt-agent/agent.toml", 0o640)},

@@ -9,7 +9,6 @@ use ivt_tests::{DEVICE, Plan, Stage, camera, soon, until};
 use serde_json::json;
 
 const BITRATE: i64 = 11;
-const DUPLICATE: i64 = 12;
 const INTERNAL: i64 = 1;
 const UNSUPPORTED: i64 = 101;
 const NO_CHANNEL: i64 = 102;

@@ -51,6 +51,8 @@ pub(super) fn sandbox(mut section: Section<'_, '_>) -> Result<Option<Sandbox>, E
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::Config;
 

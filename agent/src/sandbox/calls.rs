@@ -154,10 +154,9 @@ fn fail(error: Errno) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::config::Config;
+    use crate::sandbox::rights::Named;
 
     /// The verdict of the filter on a call, as the kernel would find it.
     fn verdict(filter: &[sock_filter], machine: u32, number: u32, arguments: [u32; 3]) -> u32 {

@@ -98,7 +98,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         tokio::spawn(axum::serve(listener, control::router(net.clone(), &hosts)).into_future());
     }
     std::io::stdout().flush()?;
-    Ok(tokio::signal::ctrl_c().await?)
+    Ok(program::stopped().await?)
 }
 
 /// Reads the command line; `None` when help is asked for.
