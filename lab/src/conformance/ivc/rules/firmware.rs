@@ -53,7 +53,7 @@ async fn asks(b: &mut Bench) -> Outcome {
     let came = b.until(limit, |packet| {
         let from = packet.direction == ivt_sim::cloud::Direction::FromDevice;
         let asked = from && packet.text.contains("\"GetFirmware\"");
-        asked.then(|| None).or_else(|| ended(packet).map(|why| Some(why.to_owned())))
+        asked.then_some(None).or_else(|| ended(packet).map(|why| Some(why.to_owned())))
     });
     match came.await? {
         Some(None) => b.alive("UpgradeFirmware").await,

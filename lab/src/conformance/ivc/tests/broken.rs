@@ -11,6 +11,8 @@ pub enum Fault {
     AsksForFirmwareFirst,
     PreviewFirst,
     NoPong,
+    LeavesAtPing,
+    PublicSdk,
     StaysAway,
     KnocksOnAndOn,
     StateNine,
@@ -107,6 +109,7 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "run.end" => Floods,
         "login.models" => NoModels,
         "login.first_request" => AsksForFirmwareFirst,
+        "login.pong" => LeavesAtPing,
         "login.again" => StaysAway,
         "login.refused" => KnocksOnAndOn,
         "keepalive.content" => StateNine,
@@ -163,15 +166,19 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "close.unasked" => StaysAfterUnasked,
         "close.silence" => WaitsForEver,
         // Rules whose breach is a known way of deployed devices, and harms nobody.
-        "login.pong" => return Some((NoPong, Verdict::Deviation)),
         "segments.pacing" => return Some((Rushes, Verdict::Deviation)),
         "segments.service_error" => return Some((EndsAtFailedCreate, Verdict::Deviation)),
         _ => return None,
     })
 }
 
+/// What a device like the public SDK does all at once.
+pub const PUBLIC_SDK: [Fault; 4] =
+    [Fault::PreviewFirst, Fault::NoPong, Fault::SuccessIsText, Fault::LowAlarmBit];
+
 /// The ways of the public SDK, and others that a rule tells apart from those of [`of`].
-pub const OTHERS: [(&str, Fault, Verdict); 4] = [
+pub const OTHERS: [(&str, Fault, Verdict); 5] = [
+    ("login.pong", Fault::NoPong, Verdict::Deviation),
     ("login.first_request", Fault::PreviewFirst, Verdict::Deviation),
     ("packet.empty", Fault::SuccessIsText, Verdict::Deviation),
     ("alarm.bits", Fault::LowAlarmBit, Verdict::Deviation),
