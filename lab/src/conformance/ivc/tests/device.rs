@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::join_all;
 use futures::{SinkExt as _, StreamExt as _};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::flv::Muxer;
@@ -96,8 +97,10 @@ impl Scripted {
             if self.is(Fault::StaysAway) && logins > 0 {
                 return;
             }
-            let pause = if self.is(Fault::KnocksOnAndOn) { 5 } else { 700 };
-            sleep(Duration::from_millis(pause)).await;
+            if self.is(Fault::KnocksOnAndOn) {
+                join_all((0..10).map(|_| self.dial(&login))).await;
+            }
+            sleep(Duration::from_millis(700)).await;
         }
     }
 }
@@ -143,7 +146,11 @@ impl<'a> Session<'a> {
         self.publish_list(&list);
         loop {
             if self.is(Fault::Floods) {
-                let _ = self.send(json!({ "event": "Flood" }).to_string()).await;
+                for _ in 0..3_000 {
+                    let flood = Message::text(json!({ "event": "Flood" }).to_string());
+                    let _ = self.socket.feed(flood).await;
+                }
+                let _ = self.socket.flush().await;
             }
             if self.ask().await.is_err() {
                 return;
@@ -456,7 +463,7 @@ impl<'a> Session<'a> {
             self.live = Some((id, idle));
             return Ok(self.nothing());
         }
-        let patience = self.device.limits.answer / 2;
+        let patience = self.device.limits.answer;
         let Ok(address) = RtmpUrl::parse(&url) else { return Err((1, "no address".into())) };
         // Whether the server consents is known before the answer.
         let connected = timeout(patience, Publisher::connect(&address, &Options::default())).await;
