@@ -31,7 +31,7 @@ pub struct Request {
 #[derive(Debug, Default)]
 pub struct Heard {
     connections: Vec<Connection>,
-    /// Number of alarms, refusals and packets are not kept here: the simulator has them.
+    /// Number of logins, also of those that are no longer kept.
     logins: usize,
 }
 

@@ -19,7 +19,7 @@ use broken::{Fault, OTHERS, of};
 use device::Scripted;
 
 /// Runs at a time: most of them wait most of the time.
-const AT_A_TIME: usize = 24;
+const AT_A_TIME: usize = 48;
 /// Longest run against a device that answers.
 const LONGEST: Duration = Duration::from_secs(60);
 
