@@ -23,6 +23,9 @@ Written by the scenario `conformance` with `UPDATE_TABLES=1`: the agent with its
 hikvision family, through every case of `ivc-sim conformance --all`. [conformance.md](conformance.md) tells what the verdicts mean.
 ";
 
+/// How often a case is tried that does not pass.
+const ROUNDS: usize = 3;
+
 /// How long an alarm lasts: from one Keepalive to the next, whenever it starts.
 const ALARM: Duration = Duration::from_secs(21);
 
@@ -65,9 +68,7 @@ async fn our_agent_keeps_the_rules_that_the_committed_report_says() {
     let groups: Vec<Vec<&str>> = groups.into_values().collect();
     let backends = [Backend::ALL[0], Backend::ALL[3]];
     let columns = backends.map(async |backend| {
-        let cases = join_all(groups.iter().map(|ids| tried(backend, ids))).await;
-        let cases: BTreeMap<String, Case> =
-            cases.into_iter().flatten().map(|case| (case.id.clone(), case)).collect();
+        let cases = conforms(backend, &groups).await;
         (backend.name, ids.iter().map(|id| cell(&cases[id])).collect::<Vec<_>>())
     });
     let columns = join_all(columns).await;
@@ -78,6 +79,20 @@ async fn our_agent_keeps_the_rules_that_the_committed_report_says() {
         .collect();
     let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
     table::check("conformance-ivc.md", HEAD, "case", &titles, &columns);
+}
+
+/// What each case found. Many cases are about times, and some machines have too little of it for all agents at once: what
+/// did not pass is tried again, with fewer agents.
+async fn conforms(backend: Backend, groups: &[Vec<&str>]) -> BTreeMap<String, Case> {
+    let mut found = BTreeMap::<String, Case>::new();
+    for _ in 0..ROUNDS {
+        let open = |id: &&str| found.get(*id).is_none_or(|case| case.verdict != Verdict::Pass);
+        let open = groups.iter().map(|ids| ids.iter().copied().filter(open).collect::<Vec<_>>());
+        let open: Vec<Vec<&str>> = open.filter(|ids| !ids.is_empty()).collect();
+        let tried = join_all(open.iter().map(|ids| tried(backend, ids))).await;
+        found.extend(tried.into_iter().flatten().map(|case| (case.id.clone(), case)));
+    }
+    found
 }
 
 /// What these cases found, of an agent of their own.

@@ -55,7 +55,7 @@ impl Choice {
     }
 
     /// The first pattern that matches none of these ids.
-    pub fn idle<'a>(&self, ids: &[&'a str]) -> Option<&str> {
+    pub fn idle(&self, ids: &[&str]) -> Option<&str> {
         let mut patterns = self.only.iter().chain(&self.skip);
         let idle = patterns.find(|pattern| !ids.iter().any(|id| matches(pattern, id)));
         idle.map(String::as_str)

@@ -52,9 +52,9 @@ pub fn html(report: &Report) -> String {
 }
 
 fn write_case(out: &mut String, case: &Case, whole: bool, pictures: &mut usize) {
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<tr><td>{}</td><td><details{}><summary>{} <code>{}</code></summary>\n",
+        "<tr><td>{}</td><td><details{}><summary>{} <code>{}</code></summary>",
         mark(case.verdict),
         if case.verdict == Verdict::Fail && whole { " open" } else { "" },
         escaped(&case.name),

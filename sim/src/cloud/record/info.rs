@@ -15,6 +15,10 @@ pub struct RecordingInfo {
     pub calls: Calls,
     /// The reports of `op=stat`.
     pub drops: Vec<DropReport>,
+    /// The shortest time from the end of a segment, by the device's clock, to a question about it that was answered "not
+    /// now", by ours: in microseconds, and the difference of the clocks where the device asks at once.
+    #[serde(skip)]
+    pub lag_us: Option<i64>,
     /// Breaches of the protocol by the device, as the service sees them.
     pub violations: Vec<Violation>,
 }

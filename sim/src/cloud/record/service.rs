@@ -97,6 +97,7 @@ fn create_segment(
     if cloud.faults.borrow().record.not_now {
         recording.change(|info| {
             info.calls.not_now += 1;
+            info.note_lag(&create);
             info.confirm_last(&create);
         });
         return Ok(json!({ "name": "", "uri": "" }));

@@ -1,6 +1,6 @@
 //! The rules that a device must keep in a recording session. Pure.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::faults::Step;
 use super::form::Create;
@@ -40,6 +40,14 @@ impl RecordingInfo {
             Step::CurrentTime => &mut calls.getcurrenttime,
             Step::NextDts => &mut calls.next_dts,
         } += 1;
+    }
+
+    /// Notes how long after its end a segment is asked about.
+    pub(super) fn note_lag(&mut self, create: &Create) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let lag = now.saturating_sub(create.start.saturating_add(create.duration));
+        self.lag_us = Some(self.lag_us.map_or(lag, |least| least.min(lag)));
     }
 
     /// Names a new segment; `token` is the secret of its address.

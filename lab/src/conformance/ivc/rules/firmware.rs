@@ -49,11 +49,11 @@ async fn preview(b: &mut Bench) -> Outcome {
 /// The cloud answers that there is no newer firmware, so that nothing is installed.
 async fn asks(b: &mut Bench) -> Outcome {
     b.notify("UpgradeFirmware", None).await?;
-    let limit = b.limits.start + b.limits.slack;
+    let limit = b.limits.start + b.limits.alarm;
     let came = b.until(limit, |packet| {
         let from = packet.direction == ivt_sim::cloud::Direction::FromDevice;
         let asked = from && packet.text.contains("\"GetFirmware\"");
-        asked.then(|| None).or_else(|| ended(packet).map(|why| Some(why.to_owned())))
+        asked.then_some(None).or_else(|| ended(packet).map(|why| Some(why.to_owned())))
     });
     match came.await? {
         Some(None) => b.alive("UpgradeFirmware").await,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::conformance::ivc::bench::Bench;
+use crate::conformance::ivc::bench::{Bench, ended};
 use crate::conformance::ivc::finding::{Finding, Outcome, deviation, fail};
 use crate::conformance::ivc::rule::Rule;
 
 const URL: &str = "协议特性 (protocol): the URL of the login";
 const MINIMUM: &str = "最小实现 (least implementation), 2";
+/// The status of a refused login: after a wrong password devices may wait for minutes.
+const BUSY: u16 = 503;
 /// How the note of a refused login begins.
 const REFUSED: &str = "login refused";
 /// Most logins within the time of the watch, some four seconds, of a device that does not storm.
@@ -84,8 +86,13 @@ async fn pong(b: &mut Bench) -> Outcome {
     sent.map_err(|error| Finding::Fail(error.msg))?;
     b.note("a ping was sent");
     let limit = b.limits.quiet + b.limits.slack;
-    match b.until(limit, |packet| (packet.text == ivt_sim::cloud::PONG).then_some(())).await? {
-        Some(()) => Ok(()),
+    let came = b.until(limit, |packet| {
+        let gone = ended(packet).map(|why| Some(why.to_owned()));
+        (packet.text == ivt_sim::cloud::PONG).then_some(None).or(gone)
+    });
+    match came.await? {
+        Some(None) => Ok(()),
+        Some(Some(why)) => fail(format!("the connection ended after the ping: {why}")),
         None => {
             b.alive("the ping").await?;
             deviation(
@@ -114,7 +121,7 @@ async fn came_back(b: &mut Bench, before: usize, limit: Duration) -> Outcome {
 }
 
 async fn refused(b: &mut Bench) -> Outcome {
-    b.fault(|faults| faults.link.refuse_login = Some(401));
+    b.fault(|faults| faults.link.refuse_login = Some(BUSY));
     let _ = b.device.hang_up().await;
     let limit = b.limits.reconnect;
     let first = b.until(limit, |packet| packet.text.starts_with(REFUSED).then_some(())).await?;

@@ -11,6 +11,8 @@ pub enum Fault {
     AsksForFirmwareFirst,
     PreviewFirst,
     NoPong,
+    LeavesAtPing,
+    PublicSdk,
     StaysAway,
     KnocksOnAndOn,
     StateNine,
@@ -54,7 +56,6 @@ pub enum Fault {
     Gaps,
     NeverSaves,
     Rushes,
-    NoPrerecord,
     KeepsEverything,
     NoSecondTry,
     EndsAtFailedPut,
@@ -107,6 +108,7 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "run.end" => Floods,
         "login.models" => NoModels,
         "login.first_request" => AsksForFirmwareFirst,
+        "login.pong" => LeavesAtPing,
         "login.again" => StaysAway,
         "login.refused" => KnocksOnAndOn,
         "keepalive.content" => StateNine,
@@ -144,7 +146,7 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "segments.start_ts" => OwnTime,
         "segments.sequence" => Gaps,
         "segments.confirmed" => NeverSaves,
-        "segments.prerecord" => NoPrerecord,
+        "segments.prerecord" => KeepsEverything,
         "segments.retry" | "segments.reset" => NoSecondTry,
         "segments.give_up" => EndsAtFailedPut,
         "alarm.start" => EndWithoutStart,
@@ -163,17 +165,20 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "close.unasked" => StaysAfterUnasked,
         "close.silence" => WaitsForEver,
         // Rules whose breach is a known way of deployed devices, and harms nobody.
-        "login.pong" => return Some((NoPong, Verdict::Deviation)),
         "segments.pacing" => return Some((Rushes, Verdict::Deviation)),
         "segments.service_error" => return Some((EndsAtFailedCreate, Verdict::Deviation)),
         _ => return None,
     })
 }
 
+/// What a device like the public SDK does all at once.
+pub const PUBLIC_SDK: [Fault; 4] =
+    [Fault::PreviewFirst, Fault::NoPong, Fault::SuccessIsText, Fault::LowAlarmBit];
+
 /// The ways of the public SDK, and others that a rule tells apart from those of [`of`].
 pub const OTHERS: [(&str, Fault, Verdict); 4] = [
+    ("login.pong", Fault::NoPong, Verdict::Deviation),
     ("login.first_request", Fault::PreviewFirst, Verdict::Deviation),
     ("packet.empty", Fault::SuccessIsText, Verdict::Deviation),
     ("alarm.bits", Fault::LowAlarmBit, Verdict::Deviation),
-    ("segments.prerecord", Fault::KeepsEverything, Verdict::Fail),
 ];

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::join_all;
 use futures::{SinkExt as _, StreamExt as _};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::flv::Muxer;
@@ -16,14 +17,17 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::broken::Fault;
+use super::broken::{Fault, PUBLIC_SDK};
 use super::recorder::{Recorder, http};
+use super::wire::Wire;
 use crate::conformance::ivc::Limits;
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 a picture \xff\xd9";
 const NEVER: Duration = Duration::from_secs(3600);
+
+type Socket = WebSocketStream<Wire>;
 
 /// The device, whose lists outlast its connections.
 pub struct Scripted {
@@ -42,7 +46,7 @@ enum Asked {
 
 struct Session<'a> {
     device: &'a Scripted,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: Socket,
     seq: i64,
     waiting: Option<(i64, Instant, Asked)>,
     queue: VecDeque<(&'static str, Option<Value>, Asked)>,
@@ -63,7 +67,16 @@ type Step = Result<(), Leave>;
 
 impl Scripted {
     fn is(&self, fault: Fault) -> bool {
-        self.fault == Some(fault)
+        let sdk = self.fault == Some(Fault::PublicSdk) && PUBLIC_SDK.contains(&fault);
+        sdk || self.fault == Some(fault)
+    }
+
+    /// Connects to the cloud.
+    async fn dial(&self, login: &str) -> Option<Socket> {
+        let url = url::Url::parse(login).ok()?;
+        let stream = TcpStream::connect((url.host_str()?, url.port()?)).await.ok()?;
+        let wire = Wire { stream, pongless: self.is(Fault::NoPong) };
+        client_async(login, wire).await.ok().map(|(socket, _)| socket)
     }
 
     /// Logs in again and again.
@@ -77,21 +90,23 @@ impl Scripted {
             login += "&hardware_model=scripted&firmware_model=1.0";
         }
         loop {
-            if let Ok((socket, _)) = connect_async(&login).await {
+            if let Some(socket) = self.dial(&login).await {
                 logins += 1;
                 Session::new(&self, socket).run().await;
             }
             if self.is(Fault::StaysAway) && logins > 0 {
                 return;
             }
-            let pause = if self.is(Fault::KnocksOnAndOn) { 5 } else { 700 };
-            sleep(Duration::from_millis(pause)).await;
+            if self.is(Fault::KnocksOnAndOn) {
+                join_all((0..10).map(|_| self.dial(&login))).await;
+            }
+            sleep(Duration::from_millis(700)).await;
         }
     }
 }
 
 impl<'a> Session<'a> {
-    fn new(device: &'a Scripted, socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+    fn new(device: &'a Scripted, socket: Socket) -> Self {
         if device.is(Fault::ForgetsItsList) {
             *device.lists.lock().unwrap() = json!([]);
         }
@@ -131,7 +146,11 @@ impl<'a> Session<'a> {
         self.publish_list(&list);
         loop {
             if self.is(Fault::Floods) {
-                let _ = self.send(json!({ "event": "Flood" }).to_string()).await;
+                for _ in 0..3_000 {
+                    let flood = Message::text(json!({ "event": "Flood" }).to_string());
+                    let _ = self.socket.feed(flood).await;
+                }
+                let _ = self.socket.flush().await;
             }
             if self.ask().await.is_err() {
                 return;
@@ -139,8 +158,9 @@ impl<'a> Session<'a> {
             let patience = self.device.limits.answer;
             let late = self.waiting.as_ref().map(|(_, since, _)| *since + patience);
             let late = late.filter(|_| !self.is(Fault::WaitsForEver));
+            // A Keepalive that is due goes before all else, also on a machine that is late.
             let step = tokio::select! {
-                message = self.socket.next() => self.message(message).await,
+                biased;
                 () = sleep_until(beat) => {
                     beat += period;
                     self.keepalive();
@@ -162,6 +182,7 @@ impl<'a> Session<'a> {
                     Ok(())
                 }
                 () = sleep_until(late.unwrap_or(began + NEVER)) => Err(Leave),
+                message = self.socket.next() => self.message(message).await,
                 () = tokio::task::yield_now(), if self.is(Fault::Floods) => Ok(()),
             };
             if step.is_err() {
@@ -234,7 +255,7 @@ impl<'a> Session<'a> {
     ) -> Step {
         let text = match message {
             Some(Ok(Message::Text(text))) => text.to_string(),
-            Some(Ok(Message::Ping(_))) if self.is(Fault::NoPong) => return Err(Leave),
+            Some(Ok(Message::Ping(_))) if self.is(Fault::LeavesAtPing) => return Err(Leave),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             _ => return Err(Leave),
         };
@@ -407,11 +428,10 @@ impl<'a> Session<'a> {
     }
 
     fn nothing(&self) -> Value {
-        match self.device.fault {
-            Some(Fault::SuccessIsText) => json!(""),
-            Some(Fault::SuccessIsOne) => json!(1),
-            _ => json!({}),
+        if self.is(Fault::SuccessIsText) {
+            return json!("");
         }
+        if self.is(Fault::SuccessIsOne) { json!(1) } else { json!({}) }
     }
 
     fn publish_list(&mut self, list: &Value) {
@@ -443,7 +463,7 @@ impl<'a> Session<'a> {
             self.live = Some((id, idle));
             return Ok(self.nothing());
         }
-        let patience = self.device.limits.answer / 2;
+        let patience = self.device.limits.answer;
         let Ok(address) = RtmpUrl::parse(&url) else { return Err((1, "no address".into())) };
         // Whether the server consents is known before the answer.
         let connected = timeout(patience, Publisher::connect(&address, &Options::default())).await;

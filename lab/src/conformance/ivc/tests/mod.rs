@@ -3,6 +3,7 @@
 mod broken;
 mod device;
 mod recorder;
+mod wire;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +20,9 @@ use broken::{Fault, OTHERS, of};
 use device::Scripted;
 
 /// Runs at a time: most of them wait most of the time.
-const AT_A_TIME: usize = 48;
+const AT_A_TIME: usize = 24;
+/// How often a run is made anew that found something else than it should: times are short, and some machines are late.
+const ROUNDS: usize = 3;
 /// Longest run against a device that answers.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -97,12 +100,19 @@ async fn each_check_finds_the_device_that_breaks_its_rule() {
     let others = OTHERS.map(|(id, fault, verdict)| (id.to_owned(), fault, verdict));
     let runs = stream::iter(rules.chain(others)).map(async |(id, fault, verdict)| {
         let only = if id == "run.end" { "keepalive.period" } else { id.as_str() };
-        let report = timeout(LONGEST, report(Some(fault), &[only])).await;
-        let Ok(report) = report else {
-            return Some(format!("{id}: {fault:?} was not done in time"));
-        };
-        let (got, reason) = found(&report, &id);
-        (got != verdict).then(|| format!("{id}: {fault:?} is {got:?}, not {verdict:?}: {reason}"))
+        let mut wrong = None;
+        for _ in 0..ROUNDS {
+            let report = timeout(LONGEST, report(Some(fault), &[only])).await;
+            let Ok(report) = report else {
+                return Some(format!("{id}: {fault:?} was not done in time"));
+            };
+            let (got, reason) = found(&report, &id);
+            if got == verdict {
+                return None;
+            }
+            wrong = Some(format!("{id}: {fault:?} is {got:?}, not {verdict:?}: {reason}"));
+        }
+        wrong
     });
     let wrong: Vec<String> =
         runs.buffer_unordered(AT_A_TIME).filter_map(async |wrong| wrong).collect().await;
@@ -121,16 +131,43 @@ async fn a_device_that_keeps_every_rule_passes() {
     let (slow, quick): (Vec<String>, Vec<String>) = ids.into_iter().partition(slow);
     let groups =
         slow.into_iter().map(|id| vec![id]).chain(quick.chunks(12).map(<[String]>::to_vec));
-    let runs = stream::iter(groups).map(async |group| {
-        let only: Vec<&str> = group.iter().map(String::as_str).collect();
-        report(None, &only).await
+    let runs = stream::iter(groups).map(async |mut group| {
+        let mut wrong = Vec::new();
+        for _ in 0..ROUNDS {
+            let only: Vec<&str> = group.iter().map(String::as_str).collect();
+            let report = report(None, &only).await;
+            let failed = report.cases.into_iter().filter(|case| case.verdict != Verdict::Pass);
+            let failed: Vec<_> = failed.collect();
+            let told = failed.iter().map(|c| format!("{}: {:?}: {}", c.id, c.verdict, c.reason));
+            wrong = told.collect();
+            group = failed.into_iter().map(|case| case.id).collect();
+            if group.is_empty() {
+                break;
+            }
+        }
+        wrong
     });
-    let reports: Vec<Report> = runs.buffer_unordered(AT_A_TIME).collect().await;
-    let cases = reports.iter().flat_map(|report| &report.cases);
-    let wrong = cases.filter(|case| case.verdict != Verdict::Pass);
-    let wrong: Vec<String> =
-        wrong.map(|case| format!("{}: {:?}: {}", case.id, case.verdict, case.reason)).collect();
+    let wrong: Vec<Vec<String>> = runs.buffer_unordered(AT_A_TIME).collect().await;
+    let wrong = wrong.concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_device_like_the_public_sdk_deviates_and_does_not_fail() {
+    let cases = [
+        "login.*",
+        "keepalive.*",
+        "packet.*",
+        "method.Get*",
+        "event.*",
+        "alarm.*",
+        "publish.stop_none",
+    ];
+    let report = report(Some(Fault::PublicSdk), &cases).await;
+    let other = report.cases.iter().filter(|case| case.verdict != Verdict::Pass);
+    let other: Vec<_> = other.map(|case| (case.id.as_str(), case.verdict)).collect();
+    let ways = ["login.first_request", "login.pong", "packet.empty", "alarm.bits"];
+    assert_eq!(other, ways.map(|id| (id, Verdict::Deviation)));
 }
 
 #[tokio::test]
@@ -141,7 +178,8 @@ async fn a_run_that_cannot_go_on_ends_soon_and_says_why() {
         (Fault::Floods, "packets in a second"),
     ] {
         let began = Instant::now();
-        let report = timeout(LONGEST, report(Some(fault), &["*"])).await.unwrap();
+        let report =
+            timeout(LONGEST, report(Some(fault), &["packet.*", "method.Get*"])).await.unwrap();
         let (verdict, reason) = found(&report, "run.end");
         assert!(verdict == Verdict::Fail && reason.contains(why), "{fault:?}: {reason}");
         assert!(reason.contains("were not run"), "{reason}");

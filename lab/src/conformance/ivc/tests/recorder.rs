@@ -75,7 +75,7 @@ impl Recorder {
     fn bytes(&self, duration: f64) -> Vec<u8> {
         let packets = (duration * RATE) as usize / PACKET;
         let first = if self.is(Fault::NoTransportStream) { 0x46 } else { 0x47 };
-        let mut packet = vec![0x55; PACKET];
+        let mut packet = [0x55; PACKET];
         packet[0] = first;
         packet.repeat(packets.max(1))
     }
@@ -124,9 +124,6 @@ impl Recorder {
     fn forget(&self, kept: &mut Vec<Segment>) {
         let seconds = self.params["prerecord_seconds"].as_f64().unwrap_or(0.0);
         let length = |kept: &[Segment]| kept.iter().map(|segment| segment.duration).sum::<f64>();
-        if self.is(Fault::NoPrerecord) {
-            kept.clear();
-        }
         while !self.is(Fault::KeepsEverything)
             && length(kept) - kept.first().map_or(0.0, |one| one.duration) >= seconds
         {
