@@ -61,9 +61,8 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     std::io::stdout().flush()?;
     let show = lab.show();
     let shown = async {
-        match show {
-            Some(show) => show.run().await,
-            None => {}
+        if let Some(show) = show {
+            show.run().await;
         }
     };
     let stopped = tokio::select! {

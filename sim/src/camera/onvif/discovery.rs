@@ -175,12 +175,11 @@ impl Drop for Presence {
     }
 }
 
-/// Sends a message to the group by the interface that has this address.
+/// Sends a message to the group by the interface that has this address: the system goes by the sender's address.
 fn say(group: SocketAddr, from: Ipv4Addr, message: &[u8]) -> io::Result<()> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    socket.set_multicast_if_v4(&from)?;
     socket.bind(&SocketAddr::from((from, 0)).into())?;
     socket.send_to(message, &group.into()).map(drop)
 }
