@@ -255,17 +255,25 @@ fn shown(seen: &Seen) -> String {
 
 /// Puts `***` in the place of passwords; true where there are some.
 fn hide(value: &mut Value) -> bool {
+    let mut hidden = false;
     match value {
-        Value::Object(members) => members.iter_mut().fold(false, |hidden, (name, member)| {
-            let is_secret = name.to_lowercase().contains("passw") && member.is_string();
-            if is_secret {
-                *member = "***".into();
+        Value::Object(members) => {
+            for (name, member) in members {
+                if name.to_lowercase().contains("passw") && member.is_string() {
+                    *member = "***".into();
+                    hidden = true;
+                }
+                hidden |= hide(member);
             }
-            hide(member) || is_secret || hidden
-        }),
-        Value::Array(items) => items.iter_mut().fold(false, |hidden, item| hide(item) || hidden),
-        _ => false,
+        }
+        Value::Array(items) => {
+            for item in items {
+                hidden |= hide(item);
+            }
+        }
+        _ => {}
     }
+    hidden
 }
 
 #[cfg(test)]

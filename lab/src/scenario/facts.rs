@@ -17,9 +17,12 @@ pub(super) enum Fact {
     Flag(bool),
 }
 
+/// Finds a fact by its name.
+type Facts = Box<dyn Fn(&str) -> Option<Fact>>;
+
 /// What keeps the clauses from being so, in words; empty when all of them are.
 pub(super) fn missing(of: &Thing, clauses: &[Clause], stage: &Stage, watch: &Watch) -> Vec<String> {
-    let fact: Box<dyn Fn(&str) -> Option<Fact>> = match of {
+    let fact: Facts = match of {
         Thing::Device => {
             let info = stage.device.info();
             Box::new(move |name| match name {

@@ -166,7 +166,7 @@ fn camera(mut fields: Fields<'_>) -> CameraPart {
     let backends = [("rtsp", Backend::Rtsp), ("cgi", Backend::Cgi), ("onvif", Backend::Onvif)];
     let transports = [("auto", "auto"), ("tcp", "tcp"), ("udp", "udp")];
     let backend = fields.word("backend", &backends).unwrap_or(Backend::Rtsp);
-    let family = fields.parsed("family").unwrap_or(Make::default());
+    let family = fields.parsed::<Make>("family").unwrap_or_default();
     let user = fields.text("user");
     let password = fields.text("password");
     let told_password = fields.text("told_password");

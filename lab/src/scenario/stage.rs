@@ -70,11 +70,10 @@ impl Stage {
             cameras.push(camera(part).await?);
         }
         let network = Network::start(&scenario.network, &cloud, &cameras).await?;
-        if let Some(net) = &network {
-            if let Some(address) = net.address("store") {
-                let url = Url::parse(&format!("http://{address}/"));
-                cloud.set_public_base(&url.map_err(|error| error.to_string())?);
-            }
+        let store = network.as_ref().and_then(|net| net.address("store"));
+        if let Some(address) = store {
+            let url = Url::parse(&format!("http://{address}/"));
+            cloud.set_public_base(&url.map_err(|error| error.to_string())?);
         }
         let closed = TcpSocket::new_v4().and_then(|socket| {
             socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;

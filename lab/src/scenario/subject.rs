@@ -61,7 +61,7 @@ const CAMERA: &[(&str, Kind)] =
 
 /// What is looked at; `None` after a mistake, which is noted.
 pub(super) fn subject(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
-    let subject = match fields.one_of(SUBJECTS)? {
+    match fields.one_of(SUBJECTS)? {
         "device" => facts(fields.table("device")?, Thing::Device, DEVICE),
         "stream" => {
             let mut table = fields.table("stream")?;
@@ -98,8 +98,7 @@ pub(super) fn subject(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject
             };
             Some(Subject::Count(Count { of, count, rising, spacing }))
         }
-    };
-    subject
+    }
 }
 
 /// The number of a camera that the scenario has, from 0.
