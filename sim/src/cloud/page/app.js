@@ -154,7 +154,7 @@ function startSending() {
   startFaults(report);
 }
 
-const SWITCHES = ["close_before_answer", "stop_reading", "half_open", "mute_keepalive", "garbage"];
+const SWITCHES = ["close_before_answer", "stop_reading", "half_open", "mute_keepalive", "garbage", "wrong_seq"];
 const LOGIN = ["location", "retry_after", "connection", "subprotocol"];
 const PACKETS = ["binary", "bom", "nul", "blank", "empty", "null_err", "float_seq", "string_seq"];
 
