@@ -20,7 +20,7 @@ use crate::methods::table;
 const HEAD: &str = "# What our own agent does about each rule of IVR RPC
 
 Written by the scenario `conformance` with `UPDATE_TABLES=1`: the agent with its own emulator, and with a camera of the
-hikvision family, through every case of `ivc-sim conformance --all`. [conformance.md](conformance.md) tells what the verdicts mean.
+hikvision family, through every case of `ivc-sim conformance --all`. [conformance.md](../conformance.md) tells what the verdicts mean.
 ";
 
 /// How often a case is tried that does not pass.
@@ -78,7 +78,7 @@ async fn our_agent_keeps_the_rules_that_the_committed_report_says() {
         .map(|rule| format!("`{}` {} ({})", rule.id, rule.name, rule.section))
         .collect();
     let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
-    table::check("conformance-ivc.md", HEAD, "case", &titles, &columns);
+    table::check("conformance/ivc.md", HEAD, "case", &titles, &columns);
 }
 
 /// What each case found. Many cases are about times, and some machines have too little of it for all agents at once: what

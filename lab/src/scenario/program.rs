@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ivt_base::process_group::end_all;
 use ivt_base::wall_time::WallTime;
 use ivt_sim::args::{Args, ArgsError};
+use ivt_sim::program::stopped;
 use tokio::task::JoinSet;
 
 use super::fields::time;
@@ -80,7 +81,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     }
     let report = tokio::select! {
         report = run_all(scenarios, &command) => report,
-        _ = tokio::signal::ctrl_c() => {
+        _ = stopped() => {
             end_all().await;
             eprintln!("ivc-sim run: stopped; no report is written");
             return ExitCode::from(130);

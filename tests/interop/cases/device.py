@@ -17,7 +17,7 @@ from .record import complete, stored
 from .tlss import Server
 
 NOBODY = 65534
-UNIT = os.path.join(ROOT, "cross/packaging/ivt-agent.service")
+UNIT = os.path.join(ROOT, "packaging/init/ivt-agent.service")
 FRAMES = 50
 SEGMENTS = 3
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ivt_sim::cloud::CloudSim;
+use ivt_sim::program::stopped;
 
 use super::options::{Options, Order, parse};
 use super::rules::all;
@@ -69,7 +70,7 @@ async fn conformance(options: Options) -> ExitCode {
     println!("waiting for the login of {}", plan.code);
     let report = tokio::select! {
         report = run(Arc::clone(&cloud), &plan, &rules, told) => report,
-        _ = tokio::signal::ctrl_c() => {
+        _ = stopped() => {
             eprintln!("ivc-sim conformance: ended before the report was complete: none is written");
             return ExitCode::FAILURE;
         }
