@@ -43,7 +43,7 @@ class Reader:
             raise Failed(f"{self.process.name}: {self.process.tail()}")
         tracks = {"video": [], "audio": []}
         for line in self.process.output().splitlines():
-            kind, *fields = line.split()
+            kind, *fields = line.split() or [""]
             if kind in tracks:
                 key, pts, size, crc, parameters = fields
                 tracks[kind].append(Frame(key == "1", int(pts), int(size), crc, parameters))
