@@ -59,10 +59,10 @@ def buildroot_config_offers_sizes_and_products(folder):
     agent = read.syms["BR2_PACKAGE_IVT_AGENT"]
     agent.set_value("y")
     assert read.syms["BR2_PACKAGE_HOST_RUSTC"].str_value == "y"
-    assert read.syms["BR2_PACKAGE_IVT_AGENT_PAGE"].str_value == "y"
+    assert read.syms["BR2_PACKAGE_IVT_AGENT_FULL"].str_value == "y"
     assert read.syms["BR2_PACKAGE_IVT_AGENT_PRODUCT"].str_value in PRODUCTS
     read.syms["BR2_PACKAGE_IVT_AGENT_SMALL"].set_value("y")
-    assert read.syms["BR2_PACKAGE_IVT_AGENT_PAGE"].str_value == "n"
+    assert read.syms["BR2_PACKAGE_IVT_AGENT_FULL"].str_value == "n"
     assert read.syms["BR2_PACKAGE_IVT_AGENT_PRODUCT"].str_value == ""
     absent = kconfig(folder, rust="n")
     absent.syms["BR2_PACKAGE_IVT_AGENT"].set_value("y")
@@ -79,7 +79,7 @@ def make(folder, **config):
 
 
 def buildroot_package_builds_the_profiles_of_cross_build(folder):
-    for profile in ("full", "page", "small"):
+    for profile in ("full", "small"):
         said, _ = make(folder, y=f"BR2_PACKAGE_IVT_AGENT_{profile.upper()}")
         arguments = next(line for line in said.splitlines() if line.startswith("BUILD="))
         assert arguments.split()[2:] == features(profile), (arguments, features(profile))

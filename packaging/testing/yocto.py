@@ -59,7 +59,7 @@ def yocto_recipe_is_read_by_bitbake(folder):
     for line in recipe.getVar("LIC_FILES_CHKSUM").split():
         name, md5 = line.removeprefix("file://").split(";md5=")
         assert run("md5sum", ROOT / name).split()[0] == md5, name
-    for profile in ("full", "page", "small"):
+    for profile in ("full", "small"):
         flags = parsed(folder, RECIPE, IVT_PROFILE=profile).getVar("CARGO_BUILD_FLAGS").split()
         assert flags == ["--bin", "ivt-agent", *features(profile)], (profile, flags)
 

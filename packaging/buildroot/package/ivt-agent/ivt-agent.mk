@@ -12,9 +12,7 @@ IVT_AGENT_LICENSE_FILES = LICENSE-MIT LICENSE-APACHE
 # The archive has the folder VENDOR, so that cargo-package fetches nothing.
 IVT_AGENT_SUBDIR = agent
 
-ifeq ($(BR2_PACKAGE_IVT_AGENT_FULL),y)
-IVT_AGENT_FEATURES = --no-default-features --features linux,onvif,pattern,profiles,tls,update
-else ifeq ($(BR2_PACKAGE_IVT_AGENT_SMALL),y)
+ifeq ($(BR2_PACKAGE_IVT_AGENT_SMALL),y)
 IVT_AGENT_FEATURES = --no-default-features
 endif
 IVT_AGENT_CARGO_BUILD_OPTS = --bin ivt-agent $(IVT_AGENT_FEATURES)

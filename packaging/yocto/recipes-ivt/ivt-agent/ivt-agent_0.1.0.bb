@@ -17,10 +17,9 @@ inherit cargo systemd update-rc.d useradd
 CARGO_SRC_DIR = "agent"
 CARGO_VENDORING_DIRECTORY = "${S}/VENDOR"
 
-# The sizes of docs/firmware.md: page, full, small.
-IVT_PROFILE ?= "page"
-IVT_FEATURES[page] = ""
-IVT_FEATURES[full] = "--no-default-features --features linux,onvif,pattern,profiles,tls,update"
+# The sizes of docs/firmware.md: full, small.
+IVT_PROFILE ?= "full"
+IVT_FEATURES[full] = ""
 IVT_FEATURES[small] = "--no-default-features"
 CARGO_BUILD_FLAGS += "--bin ivt-agent ${@d.getVarFlag('IVT_FEATURES', d.getVar('IVT_PROFILE')) or ''}"
 
