@@ -14,6 +14,9 @@ const NEAR: i64 = 1;
 /// Shortest time, in seconds, over which reports are compared: their timestamps may be those of the
 /// last picture, which is 5 % of it at 5 pictures a second.
 const PACE_OVER: i64 = 4;
+/// A report is doubted that lies further than a 50th of a second from where the one before it has the
+/// same moment.
+const STEADY: u64 = 50;
 /// Furthest that sound and picture may be apart, in ticks; beyond that their wall clocks have
 /// nothing to do with each other.
 const APART: i64 = 5 * CLOCK_HZ;
@@ -29,6 +32,8 @@ pub struct RtpClock {
     /// The newest timestamp, extended to 64 bits.
     newest: Option<i64>,
     report: Option<Moment>,
+    /// A report that was left out because it lies elsewhere than `report` has it.
+    doubted: Option<Moment>,
     believed: bool,
 }
 
@@ -43,7 +48,15 @@ impl RtpClock {
     /// A clock that ticks `rate` times a second, as the session description declares it; 0 is 90 000.
     pub fn new(rate: u32) -> Self {
         let rate = if rate == 0 { CLOCK_HZ as u32 } else { rate };
-        Self { rate, told: None, zero: None, newest: None, report: None, believed: false }
+        Self {
+            rate,
+            told: None,
+            zero: None,
+            newest: None,
+            report: None,
+            doubted: None,
+            believed: false,
+        }
     }
 
     /// Tells the timestamp of the first packet as `RTP-Info` has it, so that all tracks count from one moment.
@@ -63,25 +76,32 @@ impl RtpClock {
 
     /// Takes the clocks of a sender report: wall-clock time as seconds since 1900 with 32 bits of fraction, and
     /// the same moment as a timestamp. Both must go at the same pace, to 5 %, or neither is believed until they
-    /// do. A first report is believed when its moment is that of the packets around it.
+    /// do. A first report is believed when its moment is that of the packets around it. One that lies more than
+    /// 20 ms from where the report before it has the same moment counts only once the next one bears it out: a
+    /// busy camera sends a report later than it read its clock.
     pub fn report(&mut self, ntp: u64, timestamp: u32) {
         if ntp == 0 {
             return;
         }
-        let at = self.extend(timestamp);
+        let now = Moment { ntp, at: self.extend(timestamp) };
         if let Some(before) = self.report {
-            let media = at.saturating_sub(before.at);
-            let wall = span(ntp.wrapping_sub(before.ntp), self.rate);
+            let (media, wall) = self.since(before, now);
             if media.saturating_abs().max(wall.saturating_abs()) < PACE_OVER * i64::from(self.rate)
             {
                 return;
             }
             self.believed = media.abs_diff(wall) <= wall.unsigned_abs() / 20;
+            let borne_out = self.doubted.is_some_and(|doubted| self.agree(doubted, now));
+            if self.believed && !borne_out && !self.agree(before, now) {
+                self.doubted = Some(now);
+                return;
+            }
         } else {
-            self.believed = self.newest.is_some_and(|newest| self.within(NEAR, newest, at));
+            self.believed = self.newest.is_some_and(|newest| self.within(NEAR, newest, now.at));
         }
-        self.newest.get_or_insert(at);
-        self.report = Some(Moment { ntp, at });
+        self.newest.get_or_insert(now.at);
+        self.report = Some(now);
+        self.doubted = None;
     }
 
     /// The wall-clock time of a moment, in the form of [`RtpClock::report`]. As wrong as the camera's clock.
@@ -97,6 +117,16 @@ impl RtpClock {
     fn moment(&self) -> Option<(u64, i64)> {
         let report = self.report.filter(|_| self.believed)?;
         Some((report.ntp, scale(report.at.saturating_sub(self.zero?), self.rate)))
+    }
+
+    /// The time between two moments on the media's clock and on the wall clock, in ticks of `rate`.
+    fn since(&self, before: Moment, now: Moment) -> (i64, i64) {
+        (now.at.saturating_sub(before.at), span(now.ntp.wrapping_sub(before.ntp), self.rate))
+    }
+
+    fn agree(&self, before: Moment, now: Moment) -> bool {
+        let (media, wall) = self.since(before, now);
+        media.abs_diff(wall) <= u64::from(self.rate) / STEADY
     }
 
     fn extend(&self, timestamp: u32) -> i64 {

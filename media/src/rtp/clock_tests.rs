@@ -231,6 +231,25 @@ fn reports_in_quick_succession_are_one() {
 }
 
 #[test]
+fn a_report_that_was_sent_late_moves_nothing_until_the_next_one_bears_it_out() {
+    let (mut video, mut audio) = (clock(90_000, 0), clock(8000, 0));
+    for second in (0..60).step_by(5) {
+        let late = if second == 20 || second >= 40 { 60 } else { 0 };
+        for (clock, late) in [(&mut video, 0), (&mut audio, late)] {
+            let timestamp = second as u32 * clock.rate;
+            clock.ticks(timestamp);
+            clock.report(ntp(second * 1000 + late), timestamp);
+        }
+        let expected = if second >= 45 { 60 * MS } else { 0 };
+        let shift = shift(&video, &audio);
+        assert!(
+            shift.is_some_and(|shift| (shift - expected).abs() <= 2),
+            "{shift:?} at {second} s"
+        );
+    }
+}
+
+#[test]
 fn the_wall_clock_of_any_moment_is_told() {
     let mut video = clock(90_000, 4_294_000_000);
     assert_eq!(video.wall(0), None);
@@ -301,6 +320,7 @@ proptest! {
             zero: ends[zero].filter(|zero| *zero != 0),
             newest: ends[newest],
             report: ends[report].map(|at| Moment { ntp: at as u64, at }),
+            doubted: None,
             believed: true,
         };
         clock.wall(ends[ticks].unwrap());
