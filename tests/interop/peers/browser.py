@@ -22,9 +22,7 @@ class Browser:
         chrome = next((found for found in map(shutil.which, ("chromium", "google-chrome")) if found), None)
         if not chrome or not shutil.which("chromedriver"):
             raise Failed("chromium or chromedriver is missing: run tests/interop/setup")
-        driver = stack.enter_context(Process("chromedriver", ["chromedriver", "--port=0"], folder))
-        port = driver.said(r"started successfully on port (\d+)", 60)[1]
-        self.base = f"http://127.0.0.1:{port}"
+        self.base = f"http://127.0.0.1:{_driver(stack, folder)}"
         self.downloads = os.path.join(folder, "downloads")
         options = {"binary": chrome, "args": ARGUMENTS + [f"--user-data-dir={os.path.join(folder, 'profile')}"],
                    "prefs": {"download.default_directory": self.downloads}}
@@ -98,3 +96,14 @@ class Browser:
     def _quit(self):
         with contextlib.suppress(OSError, Failed):
             self._request("DELETE", "")
+
+
+def _driver(stack, folder):
+    """Starts chromedriver; its port. It takes a free port of IPv6 and then the same one of IPv4, which another program may have."""
+    for left in reversed(range(5)):
+        driver = stack.enter_context(Process("chromedriver", ["chromedriver", "--port=0"], folder))
+        try:
+            return driver.said(r"started successfully on port (\d+)", 60)[1]
+        except Failed as why:
+            if not left or "Address already in use" not in str(why):
+                raise
