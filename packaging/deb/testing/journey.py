@@ -1,10 +1,13 @@
 """The agent of the package at work against the simulators of the other one: login, live, recording, movement, page."""
+import contextlib
 import gzip
 import http.cookiejar
 import json
+import os
 import re
 import urllib.request
 
+import room
 from inside import PATIENCE, Failed, expect, expect_match, wait_for
 from peers.devicepage import Device
 from peers.ours import LOGIN, Cloud
@@ -65,6 +68,26 @@ def start_simulators(debian):
     return ServedCloud()
 
 
+def runs_the_lab(debian):
+    """The lab as a service, with the configuration as it is installed, and the hosted service by a unit of its own: all parts
+    answer, the lab's device is in the lab's cloud, and nothing stays behind."""
+    for unit, pages in {"ivt-lab": (CLOUD, 8081, 8082, 8084), "tlss-sim": (8082,)}.items():
+        debian.do("systemctl", "start", unit)
+        try:
+            for port in pages:
+                wait_for(f"page of {unit} at port {port}", lambda port=port: answers(f"http://127.0.0.1:{port}/"), PATIENCE)
+            if unit == "ivt-lab":
+                wait_for("the lab's device in the lab's cloud", lambda: any(device["online"] for device in ServedCloud().get("/api/devices")),
+                         PATIENCE)
+        except Failed as why:
+            raise Failed(f"{why}; {debian.journal(unit)[-800:]}") from None
+        if unit == "ivt-lab":
+            expect_match("the addresses in its log", rf"http://{room.ADDRESS}:{CLOUD}", debian.journal(unit))
+        debian.do("systemctl", "stop", unit)
+        expect(f"how {unit} ended", debian.do("systemctl", "show", "-P", "Result", unit), "success")
+        expect(f"programs left by {unit}", running("/usr/bin/ivt-", "/usr/bin/tlss-sim"), [])
+
+
 def logs_in(debian, cloud):
     try:
         wait_for("login of the agent", cloud.device, PATIENCE)
@@ -122,6 +145,15 @@ def position():
     """Where the simulated camera looks: pan, from -1 to 1."""
     with urllib.request.urlopen(f"http://127.0.0.1:{CONTROL}/status", timeout=60) as answer:
         return json.load(answer)["channels"][0]["camera"]["pan"]
+
+
+def running(*programs):
+    """The command lines of the room that hold one of these."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{number}/cmdline") as line:
+            found.append(line.read().replace("\0", " "))
+    return [line for line in found if any(program in line for program in programs)]
 
 
 def answers(url):

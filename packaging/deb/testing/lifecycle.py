@@ -143,6 +143,7 @@ def steps(debian, packages, work, emulated):
         "has true manual pages": has_true_manuals,
         "says what is missing": says_what_is_missing,
         "begins with the page alone": begins_with_the_page,
+        "runs the lab as a service": lambda: journey.runs_the_lab(debian),
         "is configured and started": is_configured,
         "logs in": lambda: journey.logs_in(debian, before["cloud"]),
         "has no rights": lambda: journey.confined(debian, emulated),
