@@ -165,6 +165,7 @@ async fn run(state: &State, call: &mut Call, check: Check) -> Ran {
     let begun = Instant::now();
     let outcome = match check {
         Check::CommandParameters => commands::parameters(call).await,
+        Check::CommandAll => commands::all(call).await,
         Check::CommandSlashless => commands::slashless(call).await,
         Check::CommandEndings => commands::endings(call).await,
         Check::CommandSplit => commands::split(call).await,
