@@ -10,6 +10,7 @@ pub mod interfaces;
 mod listener;
 pub mod page;
 mod patience;
+mod pieces;
 pub mod port;
 pub mod program;
 mod registry;

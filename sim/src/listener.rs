@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::patience::Patience;
+use crate::pieces;
 
 /// Time between two bytes of a head that goes byte by byte.
 const PIECE: Duration = Duration::from_millis(1);
@@ -42,6 +43,8 @@ pub(crate) struct Seat {
     patience: Patience,
     /// What is left to write of a head that has a shape of its own.
     head: ShapedHead,
+    /// What is left to write of a text that goes in several frames, and the length of the frame that it replaces.
+    frames: Option<(VecDeque<u8>, usize)>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -65,6 +68,8 @@ struct Orders {
     cut: AtomicU8,
     /// A [`Shape`]; 0 for none.
     head: AtomicU8,
+    /// Whether the next text goes in several frames.
+    split: AtomicBool,
 }
 
 /// How a connection ends.
@@ -87,6 +92,11 @@ impl Wire {
     pub(crate) fn shape_head(&self, pieces: bool) {
         let shape = if pieces { Shape::Pieces } else { Shape::Names };
         self.0.head.store(shape as u8, Relaxed);
+    }
+
+    /// The text of a WebSocket that comes next goes in several frames.
+    pub(crate) fn split_text(&self) {
+        self.0.split.store(true, Relaxed);
     }
 
     fn check(&self) -> io::Result<()> {
@@ -191,7 +201,8 @@ impl Listener for Seated {
                     let _ = stream.set_nodelay(true);
                     let (wire, head) = Default::default();
                     let patience = Patience::new();
-                    return (Seat { stream, wire, patience, head, _permit }, remote);
+                    let frames = None;
+                    return (Seat { stream, wire, patience, head, frames, _permit }, remote);
                 }
                 (Err(error), _) => {
                     // Out of descriptors: without a pause this would spin.
@@ -231,6 +242,29 @@ impl AsyncRead for Seat {
 }
 
 impl Seat {
+    /// Writes the frames of a text in the place of `frame`, which counts as written when all of them are. `None`: the
+    /// frame goes as it is.
+    fn poll_frames(
+        &mut self,
+        context: &mut Context<'_>,
+        frame: &[u8],
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.frames.is_none() && self.wire.0.split.load(Relaxed) {
+            self.frames = pieces::split(frame).map(|frames| (frames.into(), frame.len()));
+            self.wire.0.split.store(self.frames.is_none(), Relaxed);
+        }
+        let (left, replaced) = self.frames.as_mut()?;
+        while !left.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(context, left.as_slices().0) {
+                Poll::Ready(Ok(written)) => drop(left.drain(..written)),
+                other => return Some(other),
+            }
+        }
+        let replaced = *replaced;
+        self.frames = None;
+        Some(Poll::Ready(Ok(replaced)))
+    }
+
     /// Takes note of what was written of `bytes`.
     fn note(
         &mut self,
@@ -257,6 +291,9 @@ impl AsyncWrite for Seat {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.wire.check()?;
+        if let Some(written) = self.poll_frames(context, bytes) {
+            return self.note(context, bytes, written);
+        }
         let Self { stream, wire, head, .. } = &mut *self;
         match wire.0.head.swap(0, Relaxed) {
             0 => {}
@@ -274,7 +311,9 @@ impl AsyncWrite for Seat {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.wire.0.head.load(Relaxed) != 0 || !self.head.is_written() {
+        let orders = &self.wire.0;
+        let plain = orders.head.load(Relaxed) == 0 && !orders.split.load(Relaxed);
+        if !plain || !self.head.is_written() || self.frames.is_some() {
             let first = slices.iter().find(|slice| !slice.is_empty());
             return self.poll_write(context, first.map_or(&[], |slice| &**slice));
         }

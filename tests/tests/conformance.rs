@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use ivt_hal::Trigger;
 use ivt_lab::conformance::choice::Choice;
-use ivt_lab::conformance::ivc::{Limits, Plan, all, run};
+use ivt_lab::conformance::ivc::{Limits, Plan, Switch, all, run};
 use ivt_lab::report::{Case, Verdict};
 use ivt_tests::{DEVICE, Stage};
 use tokio::time::sleep;
@@ -29,11 +30,17 @@ const ROUNDS: usize = 3;
 /// How long an alarm lasts: from one Keepalive to the next, whenever it starts.
 const ALARM: Duration = Duration::from_secs(21);
 
+/// A case that takes longer is told, so that it can be made shorter.
+const LONG: Duration = Duration::from_secs(40);
+/// How long the camera is away: until a Keepalive says so, and the next says that it is back.
+const AWAY: Duration = Duration::from_secs(22);
+
 /// Cases that are tried with one agent, by their begin. Each hangs up three times at most, and waits for half a minute
 /// at most; all agents wait side by side.
-const TOGETHER: [&[&str]; 18] = [
+const TOGETHER: [&[&str]; 23] = [
     &["login.models", "login.first", "login.pong", "login.again"],
     &["login.refused"],
+    &["login.duplicate"],
     &["keepalive.", "settings.motion", "settings.line", "settings.wifi"],
     &["packet.", "method.", "event."],
     &["publish.arrives", "publish.pace", "publish.keepalive"],
@@ -45,11 +52,15 @@ const TOGETHER: [&[&str]; 18] = [
     &["segments.prerecord"],
     &["segments."],
     &["alarm.", "preview."],
+    &["settings.off"],
+    &["settings.hours"],
+    &["channel.offline"],
     &["settings.publish_list", "firmware."],
     &["settings.reboot"],
     &["close.wrong_seq", "close.unasked", "close.malformed.text", "close.malformed.cut"],
-    &["close.silence"],
+    &["close.silence", "close.malformed.binary"],
     &["close.malformed.l", "close.malformed.n"],
+    &["close.malformed.bare", "close.malformed.odd_seq", "close.malformed.odd_req"],
 ];
 /// The place of all others.
 const REST: &[&str] = &["close.malformed."];
@@ -100,20 +111,52 @@ async fn tried(backend: Backend, ids: &[&str]) -> Vec<Case> {
     let rig = backend.start_beside(ALL).await;
     let Stage { cloud, cameras, agent } = rig.stage;
     let world = Arc::clone(&rig.world);
-    let alarms = ids.contains(&"alarm.start");
+    // What is measured by alarms wants one that lasts; what waits for their absence wants many.
+    let (lasting, alarm) = match ids {
+        _ if ids.iter().any(|id| id.starts_with("alarm.")) => {
+            (Some(ALARM), Duration::from_secs(40))
+        }
+        ["settings.off" | "settings.hours"] => {
+            (Some(Duration::from_secs(1)), Duration::from_secs(15))
+        }
+        _ => (None, Duration::from_secs(40)),
+    };
     let raising = tokio::spawn(async move {
+        let Some(lasting) = lasting else { return };
         // A camera that is not listened to yet tells nothing.
-        for _ in 0..if alarms { 6 } else { 0 } {
+        loop {
             world.trigger(Trigger::Motion, true);
-            sleep(ALARM).await;
+            sleep(lasting).await;
             world.trigger(Trigger::Motion, false);
             sleep(Duration::from_secs(4)).await;
         }
     });
-    let limits = Limits { alarm: Duration::from_secs(40), ..Limits::default() };
-    let plan = Plan { code: DEVICE.into(), choice: Choice::only(ids), limits, ..Plan::default() };
+    let world = Arc::clone(&rig.world);
+    let cameras: Vec<_> = cameras.into_iter().map(Arc::new).collect();
+    let camera = cameras.first().map(Arc::clone);
+    let switch = Switch::new(move |on| {
+        match &camera {
+            // It comes back by itself.
+            _ if on => {}
+            Some(camera) => camera.reboot(AWAY),
+            None => world.go_away(AWAY),
+        }
+        Box::pin(ready(Ok(())))
+    });
+    let plan = Plan {
+        code: DEVICE.into(),
+        choice: Choice::only(ids),
+        limits: Limits { alarm, ..Limits::default() },
+        camera: Some(switch),
+        ..Plan::default()
+    };
     let report = run(Arc::new(cloud), &plan, &all(), |_| {}).await;
     raising.abort();
+    for case in report.cases.iter().filter(|case| case.verdict != Verdict::Pass || case.took > LONG)
+    {
+        let (id, took, verdict) = (&case.id, case.took.as_secs(), case.verdict.word());
+        println!("{}: {id}: {verdict} after {took} s: {}", backend.name, case.reason);
+    }
     let last = report.cases.last().unwrap();
     assert_eq!(last.verdict, Verdict::Pass, "{}, {ids:?}: {}", backend.name, last.reason);
     drop((agent, cameras, rig.board));

@@ -45,6 +45,9 @@ macro_rules! messages {
         }
 
         impl $Enum {
+            /// Every name on the wire that is in the specification.
+            pub const NAMES: &[&str] = &[$($bare,)* $($full,)*];
+
             /// Reads what came off the wire, as far as it can be read: see [`check`](Self::check).
             pub fn parse($kind: &str, params: Option<Value>) -> Self {
                 Self::read($kind, Ok(params))

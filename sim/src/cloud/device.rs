@@ -57,6 +57,8 @@ pub(super) enum Command {
     Call { method: String, params: Option<Value>, reply: oneshot::Sender<Result<Value, RpcError>> },
     Notify { event: String, params: Option<Value> },
     Raw(String),
+    Pieces(String),
+    Binary(Vec<u8>),
     Ping,
     HangUp,
 }
@@ -160,6 +162,22 @@ impl Device {
     /// When no connection is open, or it ends at this moment.
     pub async fn send_raw(&self, text: impl Into<String>) -> Result<(), RpcError> {
         self.command(Command::Raw(text.into())).await
+    }
+
+    /// As [`send_raw`](Self::send_raw), in a message of several frames that cut it anywhere.
+    ///
+    /// # Errors
+    /// When no connection is open, or it ends at this moment.
+    pub async fn send_pieces(&self, text: impl Into<String>) -> Result<(), RpcError> {
+        self.command(Command::Pieces(text.into())).await
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// When no connection is open, or it ends at this moment.
+    pub async fn send_binary(&self, bytes: impl Into<Vec<u8>>) -> Result<(), RpcError> {
+        self.command(Command::Binary(bytes.into())).await
     }
 
     /// Sends a ping of the WebSocket. The pong is a note among the packets: [`PONG`].

@@ -25,7 +25,7 @@ use super::packet::Direction;
 use super::quirks::PacketQuirks;
 use super::record::called;
 use super::{Cloud, Login, now};
-use crate::listener::Remote;
+use crate::listener::{Remote, Wire};
 
 /// Largest message of a device, in bytes.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -109,7 +109,7 @@ pub(super) async fn login(
                 ),
             );
             let (attachment, inbox) = device.attach(models);
-            let why = Driver::new(&cloud, &device, base, socket).run(attachment, inbox).await;
+            let why = Driver::new(&cloud, &device, base, wire, socket).run(attachment, inbox).await;
             device.record(Direction::Note, format!("connection ended: {why}"));
             log::info!(target: "sim", "device {} at {remote}: {why}", device.code());
             drop(seat);
@@ -123,6 +123,7 @@ struct Driver<'a> {
     device: &'a Device,
     /// The address at which the device called.
     base: Option<Url>,
+    wire: Wire,
     sink: SplitSink<WebSocket, Message>,
     stream: SplitStream<WebSocket>,
     peer: Peer,
@@ -138,12 +139,19 @@ struct Driver<'a> {
 type Ended = Result<(), String>;
 
 impl<'a> Driver<'a> {
-    fn new(cloud: &'a Cloud, device: &'a Device, base: Option<Url>, socket: WebSocket) -> Self {
+    fn new(
+        cloud: &'a Cloud,
+        device: &'a Device,
+        base: Option<Url>,
+        wire: Wire,
+        socket: WebSocket,
+    ) -> Self {
         let (sink, stream) = socket.split();
         Self {
             cloud,
             device,
             base,
+            wire,
             sink,
             stream,
             peer: Peer::default(),
@@ -273,6 +281,11 @@ impl<'a> Driver<'a> {
         match command {
             Command::HangUp => return Ok(true),
             Command::Raw(text) => self.send(Sender::Raw, text).await?,
+            Command::Pieces(text) => {
+                self.wire.split_text();
+                self.send(Sender::Raw, text).await?;
+            }
+            Command::Binary(bytes) => self.binary(bytes).await?,
             Command::Ping => self.write(Message::Ping(PONG.into())).await?,
             Command::Notify { event, params } => {
                 if self.peer.notify(&event, params).is_err() {
@@ -334,6 +347,20 @@ impl<'a> Driver<'a> {
             self.write(message).await?;
         }
         Ok(())
+    }
+
+    /// Sends a binary message. Its bytes are among the packets where they are text.
+    async fn binary(&mut self, bytes: Vec<u8>) -> Ended {
+        let (shown, is_text) = match std::str::from_utf8(&bytes) {
+            Ok(text) => (text.to_owned(), true),
+            Err(_) => (bytes.escape_ascii().to_string(), false),
+        };
+        if is_text {
+            self.ledger.sent(now(), Sender::Raw, &shown);
+        }
+        self.device.record(Direction::Note, "the next packet goes in a binary message".to_owned());
+        self.device.record(Direction::ToDevice, shown);
+        self.write(Message::Binary(bytes.into())).await
     }
 
     async fn write(&mut self, message: Message) -> Ended {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::finding::{Finding, Outcome, fail};
 use super::heard::Heard;
 use super::limits::Limits;
+use super::switch::Switch;
 use crate::conformance::tape::Tape;
 use crate::report::Seen;
 
@@ -61,6 +62,10 @@ pub struct Bench {
     names: u32,
     /// The name or address by which the device reaches the cloud, where that is not the one the cloud listens on.
     host: Option<String>,
+    /// The password of the device; empty where any is taken.
+    pub password: String,
+    /// Takes the camera away from the device, where the run can.
+    pub camera: Option<Switch>,
 }
 
 impl Bench {
@@ -81,6 +86,8 @@ impl Bench {
             second: (now, 0),
             names: 0,
             host: None,
+            password: String::new(),
+            camera: None,
         };
         // A device may have logged in before the run.
         before.iter().for_each(|packet| bench.hear(packet));
@@ -211,6 +218,24 @@ impl Bench {
         sent.or_else(|error| fail(format!("nothing could be sent: {}", error.msg)))
     }
 
+    /// Sends a text in a message of several frames.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_pieces(&mut self, text: impl Into<String>) -> Outcome {
+        let sent = self.device.send_pieces(text).await;
+        sent.or_else(|error| fail(format!("nothing could be sent: {}", error.msg)))
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_binary(&mut self, bytes: impl Into<Vec<u8>>) -> Outcome {
+        let sent = self.device.send_binary(bytes).await;
+        sent.or_else(|error| fail(format!("nothing could be sent: {}", error.msg)))
+    }
+
     /// Sends an event.
     ///
     /// # Errors
@@ -228,13 +253,19 @@ impl Bench {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn request(&mut self, method: &str, params: Option<Value>) -> Outcome<i64> {
+        let (packet, seq) = self.packet(method, params);
+        self.send(packet).await?;
+        Ok(seq)
+    }
+
+    /// A request that is still to be sent, and its `seq`.
+    pub fn packet(&mut self, method: &str, params: Option<Value>) -> (String, i64) {
         self.seq += 1;
         let mut packet = json!({ "req": method, "seq": self.seq });
         if let Some(params) = params {
             packet["params"] = params;
         }
-        self.send(packet.to_string()).await?;
-        Ok(self.seq)
+        (packet.to_string(), self.seq)
     }
 
     /// Sends a request and waits for its answer.

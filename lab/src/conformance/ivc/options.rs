@@ -7,6 +7,7 @@ use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::cloud::{CloudOptions, Login};
 
 use super::run::Plan;
+use super::switch::Switch;
 use crate::conformance::choice::Choice;
 use crate::report::Outputs;
 
@@ -24,6 +25,9 @@ Usage: ivc-sim conformance --login CODE[:PASSWORD] [OPTION]...
                           where the address by which it called is the wrong one
   --login-wait SECONDS    wait so long for the first login     [120]
   --alarm-wait SECONDS    wait so long for an alarm            [30]
+  --camera-off COMMAND    a shell's command that takes the camera away from
+                          the device, such as one that switches its power
+  --camera-on COMMAND     the one that gives it back
 ",
     "  --help                  this text
 
@@ -66,6 +70,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Order, String> {
     };
     let mut options = Options { cloud, plan: Plan::default(), outputs: Outputs::default() };
     let (mut args, mut list) = (Args::new(words), false);
+    let (mut off, mut on) = (None, None);
     let text = |error: ArgsError| error.to_string();
     while let Some(flag) = args.flag().map_err(text)? {
         let Options { cloud, plan, outputs } = &mut options;
@@ -83,7 +88,12 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Order, String> {
             "--http" => cloud.http = args.value().map_err(text)?,
             "--rtmp" => cloud.rtmp = args.value().map_err(text)?,
             "--host" => plan.host = args.value().map_err(text)?,
-            "--login" => (plan.code, cloud.logins) = login(&args.value::<String>().map_err(text)?)?,
+            "--login" => {
+                (plan.code, cloud.logins) = login(&args.value::<String>().map_err(text)?)?;
+                plan.login = cloud.logins.first().cloned();
+            }
+            "--camera-off" => off = Some(args.value::<String>().map_err(text)?),
+            "--camera-on" => on = Some(args.value::<String>().map_err(text)?),
             "--login-wait" => plan.limits.login = seconds(&mut args).map_err(text)?,
             "--alarm-wait" => plan.limits.alarm = seconds(&mut args).map_err(text)?,
             _ => return Err(args.unknown().to_string()),
@@ -98,6 +108,15 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Order, String> {
                 .into(),
         );
     }
+    options.plan.camera = match (off, on) {
+        (Some(off), Some(on)) => Some(Switch::commands(off, on)),
+        (None, None) => None,
+        _ => {
+            return Err(
+                "--camera-off and --camera-on go together: the camera is needed again".into()
+            );
+        }
+    };
     Ok(Order::Run(Box::new(options)))
 }
 
@@ -146,8 +165,13 @@ mod tests {
                 && !options.plan.choice.takes("login.again", false)
         );
         assert_eq!(options.plan.limits.alarm, Duration::from_secs(7));
+        assert_eq!(options.plan.login, options.cloud.logins.first().cloned());
         let Ok(Order::Run(options)) = run(&["--login", "cam"]) else { panic!("no run") };
         assert!(options.cloud.logins.is_empty(), "any password");
+        assert!(options.plan.camera.is_none());
+        let words = ["--login", "cam", "--camera-off", "poe 3 off", "--camera-on=poe 3 on"];
+        let Ok(Order::Run(options)) = run(&words) else { panic!("no run") };
+        assert!(options.plan.camera.is_some());
         assert!(matches!(run(&["--list"]), Ok(Order::List(_))));
         let Ok(Order::Help(help)) = run(&["--help"]) else { panic!("no help") };
         assert!(
@@ -165,6 +189,7 @@ mod tests {
             &["--login"],
             &["--login", ":hunter-2"],
             &["--colour"],
+            &["--login", "a", "--camera-off", "true"],
             &["--alarm-wait", "long", "--login", "a"],
         ] {
             let error = run(words).unwrap_err();

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures::FutureExt as _;
 use ivt_base::date::Utc;
-use ivt_sim::cloud::{CloudSim, Faults};
+use ivt_sim::cloud::{CloudSim, Faults, Login};
 use tokio::time::timeout;
 
 use super::bench::Bench;
 use super::finding::{Finding, Outcome};
 use super::limits::Limits;
 use super::rule::Rule;
+use super::switch::Switch;
 use crate::conformance::choice::Choice;
 use crate::report::{Case, Report, Verdict};
 
@@ -30,6 +31,10 @@ pub struct Plan {
     pub choice: Choice,
     /// The limits.
     pub limits: Limits,
+    /// The login of the device, where a password is demanded.
+    pub login: Option<Login>,
+    /// Takes the camera away from the device.
+    pub camera: Option<Switch>,
 }
 
 /// Tries the device of the plan in this cloud; `told` hears of each case when it is done.
@@ -55,6 +60,10 @@ pub async fn run(
     answers.previews = true;
     cloud.set_answers(answers);
     let mut bench = Bench::new(cloud, &plan.code, plan.limits);
+    bench.camera.clone_from(&plan.camera);
+    if let Some(login) = &plan.login {
+        bench.password.clone_from(&login.password);
+    }
     if !plan.host.is_empty() {
         bench.reach_by(&plan.host);
     }

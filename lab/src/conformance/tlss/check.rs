@@ -9,6 +9,7 @@ pub enum Check {
     IdentityLength,
     IdentityForm,
     CommandParameters,
+    CommandAll,
     CommandSlashless,
     CommandEndings,
     CommandSplit,
@@ -49,12 +50,13 @@ pub(super) enum Stage {
 
 impl Check {
     /// All rules, in the order of the report.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::CallArrives,
         Self::CallQuiet,
         Self::IdentityLength,
         Self::IdentityForm,
         Self::CommandParameters,
+        Self::CommandAll,
         Self::CommandSlashless,
         Self::CommandEndings,
         Self::CommandSplit,
@@ -147,6 +149,9 @@ impl Check {
                 "The parameter list of one of the camera families is answered with Group.name=value lines",
                 CGI,
             ),
+            Self::CommandAll => {
+                ("command.all", "The list of all parameters, without a group, is answered", CGI)
+            }
             Self::CommandSlashless => (
                 "command.slashless",
                 "A command without its leading slash is the same command",

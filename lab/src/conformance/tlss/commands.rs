@@ -15,6 +15,15 @@ const LISTS: [&str; 3] = [
     "/cgi-bin/operator/param.cgi?action=list&group=VERSION",
     "/nvc-cgi/admin/param.fcgi?action=list&group=VERSION",
 ];
+/// What limits a list to one group.
+const GROUP: &str = "&group=VERSION";
+/// What deployed servers look for among all parameters, in small letters: servers do not tell the case.
+const SOUGHT: [&str; 4] = [
+    "network.eth0.mac=",
+    "network.eth0.dhcp.enable=",
+    "version.serialno=",
+    "brand.model.productid=",
+];
 const PICTURES: [&str; 3] = [
     "/nvc-cgi/operator/snapshot.fcgi",
     "/cgi-bin/operator/snapshot.cgi",
@@ -44,6 +53,31 @@ pub(super) async fn parameters(call: &mut Call) -> Outcome {
         }
     }
     Ok(Finding::not_supported("no parameter list of the families uapi, IPAI and nvc is answered"))
+}
+
+/// The list of all parameters. Deployed servers look for some of them, and die without.
+pub(super) async fn all(call: &mut Call) -> Outcome {
+    let list = usual(call).await?;
+    let all = list.strip_suffix(GROUP).unwrap_or(&list).to_owned();
+    let reply = call.ask(all.as_bytes()).await?;
+    if !good(&reply) && !good(&call.ask(list.as_bytes()).await?) {
+        return Ok(Finding::not_supported(
+            "no parameter list is answered, with a group or without",
+        ));
+    }
+    if !good(&reply) || !has_parameters(&reply) {
+        return Ok(Finding::fail(format!(
+            "{all} is answered with {:?}, without lines of Group.name=value",
+            reply.status_line
+        )));
+    }
+    let text = String::from_utf8_lossy(&reply.raw).to_ascii_lowercase();
+    Ok(match SOUGHT.iter().find(|name| !text.contains(*name)) {
+        Some(name) => Finding::deviation(format!(
+            "{name} is not in the list, which deployed servers look for"
+        )),
+        None => Finding::pass(),
+    })
 }
 
 pub(super) async fn slashless(call: &mut Call) -> Outcome {

@@ -8,6 +8,7 @@ mod facts;
 pub mod program;
 mod refusals;
 mod run;
+mod state;
 #[cfg(test)]
 mod tests;
 mod timing;

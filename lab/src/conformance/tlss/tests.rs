@@ -16,6 +16,8 @@ use crate::report::{Report, Verdict};
 
 /// The device's own seven seconds, shortened as those of the run are.
 const RULE: Duration = Duration::from_secs(2);
+/// All parameters of the device.
+const ALL: &[u8] = b"BRAND.Model.productid=P5\nNETWORK.Eth0.Dhcp.enable=yes\nNETWORK.Eth0.mac=0\nVERSION.serialno=2\n";
 /// No run of a test takes longer, on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -35,6 +37,8 @@ enum Wrong {
     Hammers,
     /// It sends its identity again on the same connection.
     Stays,
+    /// Its list of all parameters lacks what servers look for.
+    ShortList,
 }
 
 fn timing() -> Timing {
@@ -224,6 +228,13 @@ async fn answer(wrong: Wrong, command: &[u8]) -> Vec<u8> {
         ("/uapi-cgi/param.fcgi?action=list&group=VERSION", "/cgi-bin/operator/countreport.cgi?");
     let ok = 200;
     let (status, kind, body): (u16, _, &[u8]) = match &*text {
+        "/uapi-cgi/param.fcgi?action=list" if wrong == Wrong::ShortList => {
+            (ok, "text/plain", b"VERSION.serialno=2\n")
+        }
+        "/uapi-cgi/param.fcgi?action=list" if breaks(Check::CommandAll) => {
+            (404, "text/html", b"404 - Not Found\n")
+        }
+        "/uapi-cgi/param.fcgi?action=list" => (ok, "text/plain", ALL),
         text if text == list && breaks(Check::CommandParameters) => (ok, "text/plain", b"OK\n"),
         text if text == list => (ok, "text/plain", b"VERSION.firmware=1\nVERSION.serialno=2\n"),
         "/nvc-cgi/operator/snapshot.fcgi" if breaks(Check::Picture) => {
@@ -302,6 +313,9 @@ async fn known_oddities_are_deviations() {
         "{:?}",
         bare.cases.iter().map(|c| (&c.id, &c.reason)).collect::<Vec<_>>()
     );
+    let short = run(Wrong::ShortList, Choice::only(&["command.all"])).await;
+    let (found, reason) = verdict(&short, Check::CommandAll);
+    assert_eq!(found, Verdict::Deviation, "{reason}");
     let stays = run(Wrong::Stays, Choice::only(&["timer.identity"])).await;
     let (found, reason) = verdict(&stays, Check::TimerIdentity);
     assert_eq!(found, Verdict::Deviation, "{reason}");

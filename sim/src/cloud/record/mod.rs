@@ -40,7 +40,7 @@ const MAX_SESSIONS: usize = 64;
 /// Most segments remembered in all sessions together.
 const MAX_SEGMENTS: usize = 200_000;
 /// Longest session name, in bytes.
-const MAX_NAME: usize = 128;
+const MAX_NAME: usize = 256;
 /// Most KiB of bodies under way at a time.
 const UNDER_WAY_KIB: usize = 256 << 10;
 

@@ -24,6 +24,9 @@ pub(crate) const MALFORMED: [(&str, &str, &str); 10] = [
     ("odd_err", "an answer whose err is no object", r#"{"seq":1,"err":"failed"}"#),
 ];
 
+/// Bytes that are no UTF-8, and so no JSON.
+pub(crate) const NO_TEXT: [u8; 4] = [0xff, 0xfe, 0x00, 0x7b];
+
 /// Every rule of this file.
 pub(super) fn rules() -> Vec<Rule> {
     let section = |number: u8| format!("异常处理 (exceptions), {number}");
@@ -47,6 +50,8 @@ pub(super) fn rules() -> Vec<Rule> {
             |b| Box::pin(silence(b)),
         ),
     ];
+    let name = "A malformed packet ends the connection: a binary message that is no text";
+    rules.push(Rule::new("close.malformed.binary", &section(3), name, |b| Box::pin(binary(b))));
     rules.extend(MALFORMED.iter().map(|(id, what, text)| {
         let name = format!("A malformed packet ends the connection: {what}");
         Rule::new(format!("close.malformed.{id}"), &section(3), name, move |b| {
@@ -114,6 +119,11 @@ async fn silence(b: &mut Bench) -> Outcome {
         ));
     }
     Ok(())
+}
+
+async fn binary(b: &mut Bench) -> Outcome {
+    b.send_binary(NO_TEXT).await?;
+    hangs_up(b, b.limits.answer / 2 + b.limits.slack).await
 }
 
 async fn malformed(b: &mut Bench, text: &str) -> Outcome {

@@ -22,6 +22,13 @@ pub(super) fn rules() -> Vec<Rule> {
             |b| Box::pin(asks(b)),
         )
         .changing(),
+        Rule::new(
+            "firmware.params",
+            "IVC支持的RPC方法 (methods of the cloud), GetFirmware",
+            "GetFirmware has no params",
+            |b| Box::pin(params(b)),
+        )
+        .changing(),
     ]
 }
 
@@ -43,6 +50,22 @@ async fn preview(b: &mut Bench) -> Outcome {
             Some(picture) => fail(format!("the preview of {} bytes is no JPEG", picture.bytes)),
             None => Ok(()),
         },
+    }
+}
+
+/// What the device sent with its questions so far.
+async fn params(b: &mut Bench) -> Outcome {
+    let asked = |b: &Bench| {
+        let all = b.heard.connections().iter().flat_map(|connection| &connection.requests);
+        let all = all.filter(|request| request.method == "GetFirmware");
+        all.map(|request| request.params.clone()).collect::<Vec<_>>()
+    };
+    if asked(b).is_empty() {
+        self::asks(b).await?;
+    }
+    match asked(b).iter().find(|params| !params.is_null()) {
+        Some(params) => fail(format!("a method without params has no such member: {params}")),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,11 @@
 //! Login, and coming back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use ivt_sim::cloud::Direction;
+use tokio::time::sleep;
+use url::Url;
 
 use crate::conformance::ivc::bench::{Bench, ended};
 use crate::conformance::ivc::finding::{Finding, Outcome, deviation, fail};
@@ -12,6 +17,10 @@ const MINIMUM: &str = "最小实现 (least implementation), 2";
 const BUSY: u16 = 503;
 /// How the note of a refused login begins.
 const REFUSED: &str = "login refused";
+/// The hardware model of the other device that logs in, by which its logins are told apart.
+const OTHER: &str = "conformance, a second device";
+/// Time between two logins of the other device.
+const OTHER_AGAIN: Duration = Duration::from_millis(100);
 /// Most logins within the time of the watch, some four seconds, of a device that does not storm.
 const KNOCKS: usize = 5;
 
@@ -44,6 +53,12 @@ pub(super) fn rules() -> Vec<Rule> {
             MINIMUM,
             "A login that is refused is tried again, and not in a storm",
             |b| Box::pin(refused(b)),
+        ),
+        Rule::new(
+            "login.duplicate",
+            MINIMUM,
+            "A device whose login another one takes over comes back, and does not fight for it",
+            |b| Box::pin(duplicate(b)),
         ),
     ]
 }
@@ -144,4 +159,70 @@ async fn refused(b: &mut Bench) -> Outcome {
         return fail(format!("{knocks} logins within {watch:?} of the first refusal"));
     }
     came_back(b, before, limit).await
+}
+
+/// The cloud ends the older of two connections. The other device fights for the login while it is watched; then it leaves.
+async fn duplicate(b: &mut Bench) -> Outcome {
+    let Some(url) = other(b) else { return fail("the cloud has no address for another device") };
+    let mut fighting = tokio::spawn(fight(url));
+    let watch = b.limits.quiet * 3 + b.limits.slack / 2;
+    let (mut others, mut knocks) = (0, 0);
+    let seen = b.until(watch, |packet| {
+        let login = packet.direction == Direction::Note && packet.text.starts_with("logged in");
+        let other = packet.text.contains(OTHER);
+        others += usize::from(login && other);
+        knocks += usize::from(login && !other);
+        None::<()>
+    });
+    let seen = seen.await;
+    fighting.abort();
+    // Its connection is closed by then.
+    let _ = (&mut fighting).await;
+    seen?;
+    b.note("the other device has left");
+    own_again(b).await?;
+    if others == 0 {
+        return fail("the other device could not log in");
+    }
+    if knocks > KNOCKS {
+        return fail(format!("the device logged in {knocks} times within {watch:?}"));
+    }
+    Ok(())
+}
+
+/// Where another device logs in with the same code.
+fn other(b: &Bench) -> Option<Url> {
+    let mut url = b.cloud.login_url(b.device.code(), &b.password);
+    if b.cloud.http_addr().ip().is_unspecified() {
+        url.set_host(Some("localhost")).ok()?;
+    }
+    url.query_pairs_mut().append_pair("hardware_model", OTHER);
+    Some(url)
+}
+
+/// Logs in again and again, and says nothing.
+async fn fight(url: Url) {
+    loop {
+        if let Ok((mut socket, _)) = tokio_tungstenite::connect_async(url.as_str()).await {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+        sleep(OTHER_AGAIN).await;
+    }
+}
+
+/// Waits until the connection of the code is one of the device that is tried.
+async fn own_again(b: &mut Bench) -> Outcome {
+    let limit = b.limits.reconnect;
+    let end = Instant::now() + limit;
+    loop {
+        let info = b.device.info();
+        if info.online && info.models.hardware_model != OTHER {
+            return Ok(());
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Finding::Over(format!("the device did not come back within {limit:?}")));
+        }
+        b.until(left, |packet| packet.text.starts_with("logged in").then_some(())).await?;
+    }
 }

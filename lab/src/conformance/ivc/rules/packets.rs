@@ -11,6 +11,7 @@ use crate::conformance::ivc::rule::Rule;
 
 const ANSWERS: &str = "RPC调用成功的response (answers)";
 const REFUSALS: &str = "RPC调用失败的response (refusals)";
+const EVENTS: &str = "协议特性 (protocol), 2";
 const ORDER: &str = "协议特性 (protocol), 1";
 /// Number of requests that are sent without a pause.
 const PIPELINED: usize = 16;
@@ -69,6 +70,9 @@ pub(super) fn rules() -> Vec<Rule> {
             "An unknown event is passed over",
             |b| Box::pin(unknown_event(b)),
         ),
+        Rule::new("packet.event_silent", EVENTS, "An event has no answer", |b| {
+            Box::pin(event_silent(b))
+        }),
         Rule::new(
             "packet.unknown_member",
             "RPC request",
@@ -236,6 +240,32 @@ async fn unknown_event(b: &mut Bench) -> Outcome {
         b.notify("NoSuchEvent", params).await?;
     }
     b.alive("an unknown event").await
+}
+
+async fn event_silent(b: &mut Bench) -> Outcome {
+    let stop = json!({ "channel": b.channel(), "op": "stop", "value": 0 });
+    b.notify("CtrlPTZ", Some(stop)).await?;
+    b.notify("NoSuchEvent", plain(b)).await?;
+    let seq = b.request("GetNetConfig", plain(b)).await?;
+    let mut answer = None;
+    let limit = b.limits.answer + b.limits.slack;
+    let seen = b.until(limit, |packet| {
+        let value: Value = serde_json::from_str(&packet.text).unwrap_or_default();
+        let from = packet.direction == ivt_sim::cloud::Direction::FromDevice;
+        if from && value["seq"] == seq && value.get("req").is_none() {
+            return Some(());
+        }
+        let told = value.get("req").is_some() || value.get("event").is_some();
+        if from && !told && answer.is_none() {
+            answer = Some(packet.text.clone());
+        }
+        ended(packet).map(drop)
+    });
+    seen.await?;
+    match answer {
+        Some(text) => fail(format!("an event was answered by {text}")),
+        None => b.alive("an event").await,
+    }
 }
 
 async fn unknown_member(b: &mut Bench) -> Outcome {

@@ -65,6 +65,12 @@ pub(super) fn rules() -> Vec<Rule> {
         ),
         Rule::new("publish.stop", STOP, "RTMPStopPublish ends the stream", |b| Box::pin(stops(b))),
         Rule::new(
+            "publish.told_end",
+            "Keepalive",
+            "After a stream has ended the Keepalive says state 1 and no stream_id",
+            |b| Box::pin(told_end(b)),
+        ),
+        Rule::new(
             "publish.stop_none",
             STOP,
             "To stop a stream that does not exist is a success",
@@ -292,6 +298,22 @@ async fn stops(b: &mut Bench) -> Outcome {
         Some(_) => Ok(()),
         None => fail(format!("the stream still came {limit:?} after RTMPStopPublish was answered")),
     }
+}
+
+async fn told_end(b: &mut Bench) -> Outcome {
+    let live = start(b, "sd").await?;
+    let found = pictures(b, &live).await;
+    then_stop(b, &live, found).await?;
+    let channel = b.channel();
+    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
+    let state = b.until(limit, |packet| channel_in(&packet.text, channel)).await?;
+    let Some(state) = state else { return fail(format!("no Keepalive came within {limit:?}")) };
+    if state["state"] != 1 || !matches!(state["stream_id"].as_str(), None | Some("")) {
+        return fail(format!(
+            "expected state 1 and no stream_id, since the stream has ended: {state}"
+        ));
+    }
+    Ok(())
 }
 
 async fn stops_none(b: &mut Bench) -> Outcome {

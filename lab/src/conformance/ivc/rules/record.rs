@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::publish::channel_in;
 use crate::conformance::ivc::bench::{Answer, Bench};
-use crate::conformance::ivc::finding::{Outcome, fail, not_supported};
+use crate::conformance::ivc::finding::{Outcome, deviation, fail, not_supported};
 use crate::conformance::ivc::rule::Rule;
 
 const START: &str = "IVT支持的RPC方法 (methods), StartCloudRecord";
@@ -20,6 +20,9 @@ pub(super) const KEY: u32 = 10;
 
 /// The ordered size of a segment in bytes. Small devices refuse recordings for which they lack the memory.
 pub(super) const LARGEST: u32 = 2 << 20;
+
+/// Longest address that a service may have, in bytes.
+const LONGEST_URL: usize = 256;
 
 /// Every rule of this file.
 pub(super) fn rules() -> Vec<Rule> {
@@ -45,6 +48,18 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::new("record.stop", STOP, "StopCloudRecord ends the recording", |b| {
             Box::pin(stops(b))
         }),
+        Rule::new(
+            "record.told_end",
+            "Keepalive",
+            "After a recording has ended the Keepalive says no record_session",
+            |b| Box::pin(told_end(b)),
+        ),
+        Rule::new(
+            "record.long_url",
+            START,
+            "A cbk_url of 256 bytes is asked as it was given",
+            |b| Box::pin(long_url(b)),
+        ),
         Rule::new(
             "record.stop_none",
             STOP,
@@ -162,6 +177,47 @@ async fn told(b: &mut Bench, session: &Session) -> Outcome {
         Some(state) if state["record_session"] == session.id.as_str() => Ok(()),
         Some(state) => fail(format!("expected the record_session {:?}: {state}", session.id)),
     }
+}
+
+/// What the next Keepalive says of the session; `None` where it says that there is none.
+pub(super) async fn claimed(b: &mut Bench) -> Outcome<Option<String>> {
+    let channel = b.channel();
+    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
+    match b.until(limit, |packet| channel_in(&packet.text, channel)).await? {
+        None => fail(format!("no Keepalive came within {limit:?}")),
+        Some(state) => {
+            let session = state["record_session"].as_str().filter(|name| !name.is_empty());
+            Ok(session.map(str::to_owned))
+        }
+    }
+}
+
+async fn told_end(b: &mut Bench) -> Outcome {
+    let session = start(b, |_| {}).await?;
+    stop(b, &session).await?;
+    match claimed(b).await? {
+        None => Ok(()),
+        Some(stale) if stale == session.id => deviation(
+            "the Keepalive goes on with the record_session of the ended recording, as that of the public gateway",
+        ),
+        Some(other) => {
+            fail(format!("the Keepalive says a record_session that nobody ordered: {other:?}"))
+        }
+    }
+}
+
+async fn long_url(b: &mut Bench) -> Outcome {
+    let name = b.name("r");
+    let padding = LONGEST_URL.saturating_sub(b.record_url(&name).len());
+    // The last bytes tell whether the whole of the address is asked.
+    let name = format!("{}{name}", "x".repeat(padding));
+    let url = b.record_url(&name);
+    let recording = b.cloud.recording(&name);
+    let session = start(b, |params| params["cbk_url"] = url.into()).await?;
+    let session = Session { recording, ..session };
+    let limit = secs(SEGMENT + KEY) + b.limits.start;
+    let found = until(b, &session, limit, "a question", |info| info.calls.create > 0).await;
+    then_stop(b, &session, found).await.map(drop)
 }
 
 async fn bitrate(b: &mut Bench) -> Outcome {

@@ -57,6 +57,7 @@ pub enum Fault {
     NeverSaves,
     Rushes,
     KeepsEverything,
+    KeepsNothing,
     NoSecondTry,
     EndsAtFailedPut,
     EndsAtFailedCreate,
@@ -76,12 +77,32 @@ pub enum Fault {
     StaysAfterUnasked,
     WaitsForEver,
     StaysAfter(&'static str),
+    StaysAfterNoText,
+    PassesOverPieces,
+    DeafAfterBinary,
+    PassesOverBinary,
+    FightsForItsLogin,
+    OfflineIsInternal,
+    OfflineStaysOnline,
+    LiveForEver,
+    AnotherSession,
+    StaleSession,
+    ShortUrls,
+    BeforeTime,
+    EndsAndTells,
+    ReportsWhenOff,
+    ReportsAtAnyHour,
+    AnswersEvents,
+    FirmwareWithParams,
 }
 
 /// The fault that the check of this rule has to find, and as what; `None` where no device is broken for a rule.
 pub fn of(id: &str) -> Option<(Fault, Verdict)> {
     use Fault::*;
     let fail = |fault| Some((fault, Verdict::Fail));
+    if id == "close.malformed.binary" {
+        return fail(StaysAfterNoText);
+    }
     if let Some(kind) = id.strip_prefix("close.malformed.") {
         let (_, _, text) = crate::conformance::ivc::rules::close::MALFORMED
             .iter()
@@ -111,6 +132,7 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "login.pong" => LeavesAtPing,
         "login.again" => StaysAway,
         "login.refused" => KnocksOnAndOn,
+        "login.duplicate" => FightsForItsLogin,
         "keepalive.content" => StateNine,
         "keepalive.channels" => OnlyChannelFive,
         "keepalive.period" => SlowKeepalive,
@@ -123,8 +145,11 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "packet.unknown_method" => KnowsEveryMethod,
         "packet.refusal" => ErrorIsText,
         "packet.unknown_event" => LeavesAt("NoSuchEvent"),
+        "packet.event_silent" => AnswersEvents,
         "packet.unknown_member" => RefusesUnknownMembers,
         "packet.large" => PassesOverLargePackets,
+        "packet.pieces" => PassesOverPieces,
+        "packet.binary" => DeafAfterBinary,
         "publish.arrives" => NothingPublished,
         "publish.pace" => SlowStream,
         "publish.keepalive" => StateStaysOnline,
@@ -134,18 +159,23 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "publish.bitrate" => NoBitrateLimit,
         "publish.no_server" => PublishedByItsWord,
         "publish.stop" => StreamGoesOn,
+        "publish.told_end" => LiveForEver,
         "publish.stop_none" => StopOfNoneFails,
         "record.starts" => NothingUploaded,
         "record.keepalive" => NoRecordSession,
         "record.bitrate" => NoRecordLimit,
         "record.stop" => RecordsOn,
+        "record.told_end" => AnotherSession,
+        "record.long_url" => ShortUrls,
         "record.stop_none" => StopRecordOfNoneFails,
         "segments.form" => NoTransportStream,
         "segments.duration" => LongSegments,
         "segments.size" => LargeSegments,
         "segments.start_ts" => OwnTime,
+        "segments.own_time" => BeforeTime,
         "segments.sequence" => Gaps,
         "segments.confirmed" => NeverSaves,
+        "segments.service_error" => EndsAtFailedCreate,
         "segments.prerecord" => KeepsEverything,
         "segments.retry" | "segments.reset" => NoSecondTry,
         "segments.give_up" => EndsAtFailedPut,
@@ -154,19 +184,22 @@ pub fn of(id: &str) -> Option<(Fault, Verdict)> {
         "alarm.end" => AlarmNeverEnds,
         "alarm.picture" => PictureIsText,
         "alarm.form" => AlarmOfTypeNine,
+        "channel.offline" => OfflineIsInternal,
         "preview.picture" => PreviewIsText,
         "firmware.asks" => LeavesAt("UpgradeFirmware"),
+        "firmware.params" => FirmwareWithParams,
         "settings.motion" => NoHoursOverMidnight,
         "settings.line" => NoRect,
         "settings.publish_list" => ForgetsItsList,
+        "settings.off" => ReportsWhenOff,
+        "settings.hours" => ReportsAtAnyHour,
         "settings.wifi" => JoinsAnother,
         "settings.reboot" => RebootsBeforeItAnswers,
         "close.wrong_seq" => StaysAfterWrongSeq,
         "close.unasked" => StaysAfterUnasked,
         "close.silence" => WaitsForEver,
-        // Rules whose breach is a known way of deployed devices, and harms nobody.
+        // No rule of the specification: what deployed devices do for the sake of a thin uplink.
         "segments.pacing" => return Some((Rushes, Verdict::Deviation)),
-        "segments.service_error" => return Some((EndsAtFailedCreate, Verdict::Deviation)),
         _ => return None,
     })
 }
@@ -176,7 +209,13 @@ pub const PUBLIC_SDK: [Fault; 4] =
     [Fault::PreviewFirst, Fault::NoPong, Fault::SuccessIsText, Fault::LowAlarmBit];
 
 /// The ways of the public SDK, and others that a rule tells apart from those of [`of`].
-pub const OTHERS: [(&str, Fault, Verdict); 4] = [
+pub const OTHERS: &[(&str, Fault, Verdict)] = &[
+    ("segments.prerecord", Fault::KeepsNothing, Verdict::Fail),
+    ("segments.service_error", Fault::EndsAndTells, Verdict::Deviation),
+    ("record.told_end", Fault::StaleSession, Verdict::Deviation),
+    ("packet.binary", Fault::PassesOverBinary, Verdict::Deviation),
+    ("channel.offline", Fault::OfflineStaysOnline, Verdict::Fail),
+    ("login.duplicate", Fault::StaysAway, Verdict::Fail),
     ("login.pong", Fault::NoPong, Verdict::Deviation),
     ("login.first_request", Fault::PreviewFirst, Verdict::Deviation),
     ("packet.empty", Fault::SuccessIsText, Verdict::Deviation),

@@ -1,26 +1,22 @@
 //! A device that is written for the tests: it speaks the protocol over a real WebSocket, and may have one fault.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
 use futures::{SinkExt as _, StreamExt as _};
-use ivt_media::clip::{BuiltIn, ClipOpener};
-use ivt_media::flv::Muxer;
-use ivt_media::rtmp::{Options, Publisher, RtmpUrl};
-use ivt_media::source::Opener as _;
-use ivt_proto::rpc::message::{Call, Event};
+use ivt_proto::rpc::message::Event;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::broken::{Fault, PUBLIC_SDK};
-use super::recorder::{Recorder, http};
+use super::duties::{Around, Duties};
+use super::recorder::http;
 use super::wire::Wire;
 use crate::conformance::ivc::Limits;
 
@@ -34,7 +30,9 @@ pub struct Scripted {
     pub login: String,
     pub fault: Option<Fault>,
     pub limits: Limits,
-    pub lists: Arc<Mutex<Value>>,
+    pub around: Arc<Around>,
+    /// Whether a message has begun that comes in several frames.
+    pub pieces: Arc<AtomicBool>,
 }
 
 /// What it has asked its cloud.
@@ -50,14 +48,12 @@ struct Session<'a> {
     seq: i64,
     waiting: Option<(i64, Instant, Asked)>,
     queue: VecDeque<(&'static str, Option<Value>, Asked)>,
-    /// The stream that runs, and all tasks of the connection.
-    live: Option<(String, AbortHandle)>,
-    record: Option<(String, watch::Sender<bool>)>,
+    duties: Duties,
     alarm: bool,
-    tasks: JoinSet<()>,
     /// Answers that are held back by a fault.
     held: Vec<String>,
-    wifi: Value,
+    /// Whether nothing is understood any more.
+    deaf: bool,
 }
 
 /// The connection has to end.
@@ -75,7 +71,8 @@ impl Scripted {
     async fn dial(&self, login: &str) -> Option<Socket> {
         let url = url::Url::parse(login).ok()?;
         let stream = TcpStream::connect((url.host_str()?, url.port()?)).await.ok()?;
-        let wire = Wire { stream, pongless: self.is(Fault::NoPong) };
+        let pieces = Arc::clone(&self.pieces);
+        let wire = Wire { stream, pongless: self.is(Fault::NoPong), pieces };
         client_async(login, wire).await.ok().map(|(socket, _)| socket)
     }
 
@@ -100,6 +97,10 @@ impl Scripted {
             if self.is(Fault::KnocksOnAndOn) {
                 join_all((0..10).map(|_| self.dial(&login))).await;
             }
+            if self.is(Fault::FightsForItsLogin) {
+                sleep(Duration::from_millis(10)).await;
+                continue;
+            }
             sleep(Duration::from_millis(700)).await;
         }
     }
@@ -108,7 +109,7 @@ impl Scripted {
 impl<'a> Session<'a> {
     fn new(device: &'a Scripted, socket: Socket) -> Self {
         if device.is(Fault::ForgetsItsList) {
-            *device.lists.lock().unwrap() = json!([]);
+            *device.around.lists.lock().unwrap() = json!([]);
         }
         Self {
             device,
@@ -116,12 +117,10 @@ impl<'a> Session<'a> {
             seq: 0,
             waiting: None,
             queue: VecDeque::new(),
-            live: None,
-            record: None,
+            duties: Duties::new(device.fault, device.limits.answer, Arc::clone(&device.around)),
             alarm: false,
-            tasks: JoinSet::new(),
             held: Vec::new(),
-            wifi: json!("lab"),
+            deaf: false,
         }
     }
 
@@ -142,8 +141,8 @@ impl<'a> Session<'a> {
         if self.is(Fault::PreviewFirst) {
             self.queue.push_back(("preview_server", None, Asked::Preview));
         }
-        let list = self.device.lists.lock().unwrap().clone();
-        self.publish_list(&list);
+        let list = self.device.around.lists.lock().unwrap().clone();
+        self.duties.publish_list(&list);
         loop {
             if self.is(Fault::Floods) {
                 for _ in 0..3_000 {
@@ -157,7 +156,7 @@ impl<'a> Session<'a> {
             }
             let patience = self.device.limits.answer;
             let late = self.waiting.as_ref().map(|(_, since, _)| *since + patience);
-            let late = late.filter(|_| !self.is(Fault::WaitsForEver));
+            let late = late.filter(|_| !self.is(Fault::WaitsForEver) && !self.deaf);
             // A Keepalive that is due goes before all else, also on a machine that is late.
             let step = tokio::select! {
                 biased;
@@ -193,18 +192,7 @@ impl<'a> Session<'a> {
     }
 
     fn keepalive(&mut self) {
-        let mut channel = json!({ "channel": 0, "state": 1 });
-        if let Some((id, _)) = &self.live
-            && !self.is(Fault::StateStaysOnline)
-        {
-            channel["state"] = 2.into();
-            channel["stream_id"] = id.as_str().into();
-        }
-        if let Some((id, _)) = &self.record
-            && !self.is(Fault::NoRecordSession)
-        {
-            channel["record_session"] = id.as_str().into();
-        }
+        let mut channel = self.duties.channel();
         if self.alarm && !self.is(Fault::NoAlarmBit) {
             channel["alarm"] = if self.is(Fault::LowAlarmBit) { 4 } else { 8 }.into();
         }
@@ -217,6 +205,9 @@ impl<'a> Session<'a> {
     }
 
     fn alarm(&mut self) {
+        if !self.alarm && !self.duties.armed {
+            return;
+        }
         self.alarm = !self.alarm;
         let state = if self.alarm && !self.is(Fault::EndWithoutStart) { "start" } else { "end" };
         let kind = if self.is(Fault::AlarmOfTypeNine) { 9 } else { 3 };
@@ -255,6 +246,16 @@ impl<'a> Session<'a> {
     ) -> Step {
         let text = match message {
             Some(Ok(Message::Text(text))) => text.to_string(),
+            Some(Ok(Message::Binary(_))) if self.is(Fault::PassesOverBinary) => return Ok(()),
+            Some(Ok(Message::Binary(_))) if self.is(Fault::DeafAfterBinary) => {
+                self.deaf = true;
+                return Ok(());
+            }
+            Some(Ok(Message::Binary(bytes))) => match String::from_utf8(bytes.to_vec()) {
+                Ok(text) => text,
+                Err(_) if self.is(Fault::StaysAfterNoText) => return Ok(()),
+                Err(_) => return Err(Leave),
+            },
             Some(Ok(Message::Ping(_))) if self.is(Fault::LeavesAtPing) => return Err(Leave),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             _ => return Err(Leave),
@@ -262,6 +263,10 @@ impl<'a> Session<'a> {
         if let Some(Fault::StaysAfter(odd)) = self.device.fault
             && odd == text
         {
+            return Ok(());
+        }
+        let pieces = self.device.pieces.swap(false, Ordering::Relaxed);
+        if self.deaf || pieces && self.is(Fault::PassesOverPieces) {
             return Ok(());
         }
         if self.is(Fault::PassesOverLargePackets) && text.len() > 2048 {
@@ -273,6 +278,9 @@ impl<'a> Session<'a> {
             (Some(Value::String(method)), None, Some(Value::Number(seq))) => {
                 let seq = seq.as_i64().ok_or(Leave)?;
                 self.request(method, params, seq).await
+            }
+            (None, Some(Value::String(_)), None) if self.is(Fault::AnswersEvents) => {
+                self.send(json!({ "seq": 0, "resp": {} }).to_string()).await
             }
             (None, Some(Value::String(event)), None) => self.event(event, params),
             (None, None, Some(Value::Number(seq))) => self.answer(&packet, seq.as_i64()).await,
@@ -304,7 +312,7 @@ impl<'a> Session<'a> {
         let text = self.is(Fault::PictureIsText) || self.is(Fault::PreviewIsText);
         let body = if text { b"no picture" } else { JPEG };
         if !url.is_empty() {
-            self.tasks.spawn(async move {
+            self.duties.tasks.spawn(async move {
                 let _ = http("POST", &url, "image/jpeg", body, Duration::ZERO).await;
             });
         }
@@ -321,7 +329,9 @@ impl<'a> Session<'a> {
             Some(Fault::LeavesAtOdd(odd)) if odd == event && !right => Err(Leave),
             _ => {
                 if event == "UpgradeFirmware" {
-                    self.queue.push_back(("GetFirmware", None, Asked::Plain));
+                    let params =
+                        self.is(Fault::FirmwareWithParams).then(|| json!({ "channel": 0 }));
+                    self.queue.push_back(("GetFirmware", params, Asked::Plain));
                 }
                 Ok(())
             }
@@ -332,7 +342,7 @@ impl<'a> Session<'a> {
         if self.is(Fault::Answerless) {
             return Ok(());
         }
-        let result = self.serve(method, params.unwrap_or_default()).await?;
+        let result = self.duties.serve(method, params.unwrap_or_default()).await.ok_or(Leave)?;
         let seq = if self.is(Fault::ShortSeq) { seq & 0xffff_ffff } else { seq };
         let text = match result {
             Ok(resp) => json!({ "seq": seq, "resp": resp }),
@@ -353,187 +363,5 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.send(text.to_string()).await
-    }
-
-    /// The answer to a request.
-    async fn serve(
-        &mut self,
-        method: &str,
-        params: Value,
-    ) -> Result<Result<Value, (i64, String)>, Leave> {
-        let fault = self.device.fault;
-        let call = Call::parse(method, Some(params.clone()));
-        if let Err(error) = call.check() {
-            let known = error.code != 101 || fault != Some(Fault::KnowsEveryMethod);
-            let taken = matches!(fault, Some(Fault::TakesAnyParams(name)) if name == method);
-            return Ok(if known && !taken {
-                Err((error.code, error.msg))
-            } else {
-                Ok(self.nothing())
-            });
-        }
-        let any = matches!(fault, Some(Fault::TakesAnyChannel(name)) if name == method);
-        if !any && params.get("channel").is_some_and(|channel| channel.as_u64() != Some(0)) {
-            return Ok(Err((102, "no such channel".into())));
-        }
-        if self.is(Fault::RefusesUnknownMembers) && params.get("colour").is_some() {
-            return Ok(Err((1, "what is `colour`?".into())));
-        }
-        if matches!(fault, Some(Fault::OddForm(name)) if name == method) {
-            return Ok(Ok(json!([{ "odd": 1 }])));
-        }
-        Ok(match method {
-            "GetNetConfig" => Ok(json!([{
-                "name": "eth0", "ip": "192.0.2.7", "gateway": "192.0.2.1", "netmask": "255.255.255.0",
-                "dns1": "", "dns2": "", "mac": "00:00:00:00:00:01", "dhcp": true,
-            }])),
-            "GetPTZPresetList" | "GetPTZPresetTourList" => {
-                Ok(json!([{ "name": "door", "token": "1" }]))
-            }
-            "GetWifiStatusAndConfig" => {
-                let password = "odd-wifi-77";
-                Ok(
-                    json!({ "enable": true, "ssid": self.wifi, "password": password, "status": "connected", "signal": -50 }),
-                )
-            }
-            "GetWifiSSIDList" => Ok(json!([{ "ssid": "lab", "signal": -50, "encrypt": "WPA2" }])),
-            "SetWifiConfig" if self.is(Fault::JoinsAnother) => {
-                self.wifi = json!("another");
-                Ok(self.nothing())
-            }
-            "GetRTMPPublishConfig" => Ok(self.device.lists.lock().unwrap().clone()),
-            "SetRTMPPublishConfig" => {
-                *self.device.lists.lock().unwrap() = params.clone();
-                self.publish_list(&params);
-                Ok(self.nothing())
-            }
-            "AlarmMoveDetectConfig"
-                if self.is(Fault::NoHoursOverMidnight)
-                    && params["start"].as_i64() > params["end"].as_i64() =>
-            {
-                Err((1, "start is after end".into()))
-            }
-            "AlarmRectIntrusionDetectConfig"
-                if self.is(Fault::NoRect) && params.get("rect").is_some() =>
-            {
-                Err((1, "no rect".into()))
-            }
-            "RebootChannel" if self.is(Fault::RebootsBeforeItAnswers) => return Err(Leave),
-            "RTMPPublish" => self.publish(&params).await,
-            "RTMPStopPublish" => self.stop_publish(&params),
-            "StartCloudRecord" => self.record(&params),
-            "StopCloudRecord" => self.stop_record(&params),
-            _ => Ok(self.nothing()),
-        })
-    }
-
-    fn nothing(&self) -> Value {
-        if self.is(Fault::SuccessIsText) {
-            return json!("");
-        }
-        if self.is(Fault::SuccessIsOne) { json!(1) } else { json!({}) }
-    }
-
-    fn publish_list(&mut self, list: &Value) {
-        for row in list.as_array().into_iter().flatten().filter(|row| row["enable"] == true) {
-            let url = row["url"].as_str().unwrap_or_default().to_owned();
-            self.tasks.spawn(stream(url, None));
-        }
-    }
-
-    async fn publish(&mut self, params: &Value) -> Result<Value, (i64, String)> {
-        let text = |name: &str| params[name].as_str().unwrap_or_default().to_owned();
-        let (id, url) = (text("stream_id"), text("url"));
-        if params["max_bitrate"] == 1 && !self.is(Fault::NoBitrateLimit) {
-            return Err((11, "too much".into()));
-        }
-        if self.is(Fault::NoFullQuality) && params["quality"] == "fhd" {
-            return Err((1, "no such quality".into()));
-        }
-        match &self.live {
-            Some((running, _)) if *running == id && !self.is(Fault::RefusesItsOwnStream) => {
-                return Ok(self.nothing());
-            }
-            Some((running, _)) if *running == id => return Err((1, "busy".into())),
-            Some(_) if !self.is(Fault::SecondStream) => return Err((12, "busy".into())),
-            _ => {}
-        }
-        if self.is(Fault::NothingPublished) || self.is(Fault::PublishedByItsWord) {
-            let idle = self.tasks.spawn(std::future::pending());
-            self.live = Some((id, idle));
-            return Ok(self.nothing());
-        }
-        let patience = self.device.limits.answer;
-        let Ok(address) = RtmpUrl::parse(&url) else { return Err((1, "no address".into())) };
-        // Whether the server consents is known before the answer.
-        let connected = timeout(patience, Publisher::connect(&address, &Options::default())).await;
-        let Ok(Ok(publisher)) = connected else {
-            return Err((1, "the server does not consent".into()));
-        };
-        let slow = self.is(Fault::SlowStream).then_some(4);
-        let task = self.tasks.spawn(send(publisher, slow));
-        self.live = Some((id, task));
-        Ok(self.nothing())
-    }
-
-    fn stop_publish(&mut self, params: &Value) -> Result<Value, (i64, String)> {
-        let wanted = params["stream_id"].as_str().unwrap_or_default();
-        match &self.live {
-            Some((id, task)) if id == wanted => {
-                if !self.is(Fault::StreamGoesOn) {
-                    task.abort();
-                }
-                self.live = None;
-                Ok(self.nothing())
-            }
-            _ if self.is(Fault::StopOfNoneFails) => Err((1, "no such stream".into())),
-            _ => Ok(self.nothing()),
-        }
-    }
-
-    fn record(&mut self, params: &Value) -> Result<Value, (i64, String)> {
-        if params["max_bitrate"] == 1 && !self.is(Fault::NoRecordLimit) {
-            return Err((11, "too much".into()));
-        }
-        let (stop, stopped) = watch::channel(false);
-        let recorder = Recorder { params: params.clone(), fault: self.device.fault, stop: stopped };
-        self.tasks.spawn(recorder.run());
-        self.record = Some((params["session_id"].as_str().unwrap_or_default().to_owned(), stop));
-        Ok(self.nothing())
-    }
-
-    fn stop_record(&mut self, params: &Value) -> Result<Value, (i64, String)> {
-        let wanted = params["session_id"].as_str().unwrap_or_default();
-        match self.record.take_if(|(id, _)| id == wanted) {
-            Some((_, stop)) => {
-                stop.send_replace(true);
-                Ok(self.nothing())
-            }
-            None if self.is(Fault::StopRecordOfNoneFails) => Err((1, "no such session".into())),
-            None => Ok(self.nothing()),
-        }
-    }
-}
-
-/// Publishes the clip to this address.
-async fn stream(url: String, slow: Option<u32>) {
-    let Ok(url) = RtmpUrl::parse(&url) else { return };
-    if let Ok(publisher) = Publisher::connect(&url, &Options::default()).await {
-        send(publisher, slow).await;
-    }
-}
-
-/// Sends the clip in real time; its times are divided by `slow`.
-async fn send(mut publisher: Publisher, slow: Option<u32>) {
-    let mut source = ClipOpener::built_in(BuiltIn::Sub).open().await.unwrap();
-    let mut muxer = Muxer::new();
-    while let Ok(frame) = source.frame().await {
-        let Some(tags) = muxer.tags(&frame) else { continue };
-        for mut tag in tags.headers.into_iter().chain([tags.media]) {
-            tag.timestamp_ms /= slow.unwrap_or(1);
-            if publisher.send(&tag).await.is_err() {
-                return;
-            }
-        }
     }
 }

@@ -2,9 +2,12 @@
 
 mod broken;
 mod device;
+mod duties;
 mod recorder;
 mod wire;
 
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,11 +16,12 @@ use ivt_sim::cloud::{CloudOptions, CloudSim};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::{Limits, Plan, Rule, all, run};
+use super::{Limits, Plan, Rule, Switch, all, run};
 use crate::conformance::choice::Choice;
 use crate::report::{Report, Verdict};
 use broken::{Fault, OTHERS, of};
 use device::Scripted;
+use duties::Around;
 
 /// Runs at a time: most of them wait most of the time.
 const AT_A_TIME: usize = 24;
@@ -45,17 +49,24 @@ fn limits() -> Limits {
 /// The report of the cases that match `only`, of a scripted device with this fault.
 async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
     let cloud = Arc::new(CloudSim::start(CloudOptions::default()).await.unwrap());
+    let around = Arc::new(Around { lists: Mutex::new(json!([])), away: AtomicBool::new(false) });
     let device = Scripted {
         login: cloud.login_url("scripted", "odd-login-5").into(),
         fault,
         limits: limits(),
-        lists: Arc::new(Mutex::new(json!([]))),
+        around: Arc::clone(&around),
+        pieces: Arc::default(),
     };
     let device = tokio::spawn(device.live());
+    let camera = Switch::new(move |on| {
+        around.away.store(!on, Ordering::Relaxed);
+        Box::pin(ready(Ok(())))
+    });
     let plan = Plan {
         code: "scripted".into(),
         choice: Choice::only(only),
         limits: limits(),
+        camera: Some(camera),
         ..Plan::default()
     };
     let report = run(cloud, &plan, &all(), |_| {}).await;
@@ -97,7 +108,7 @@ async fn each_check_finds_the_device_that_breaks_its_rule() {
         let (fault, verdict) = of(&id).unwrap();
         (id, fault, verdict)
     });
-    let others = OTHERS.map(|(id, fault, verdict)| (id.to_owned(), fault, verdict));
+    let others = OTHERS.iter().map(|(id, fault, verdict)| ((*id).to_owned(), *fault, *verdict));
     let runs = stream::iter(rules.chain(others)).map(async |(id, fault, verdict)| {
         let only = if id == "run.end" { "keepalive.period" } else { id.as_str() };
         let mut wrong = None;

@@ -47,7 +47,9 @@ impl Recorder {
         }
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let ordered = number("start_ts");
-        let mut start = if ordered > 0.0 && !self.is(Fault::OwnTime) { ordered } else { real };
+        let before = ordered < 0.0 && self.is(Fault::BeforeTime);
+        let mut start =
+            if before || ordered > 0.0 && !self.is(Fault::OwnTime) { ordered } else { real };
         let began = tokio::time::Instant::now();
         let (mut made, mut kept, mut last) = (0.0, Vec::<Segment>::new(), None::<String>);
         let mut stop = self.stop.clone();
@@ -95,7 +97,11 @@ impl Recorder {
             }
             let pairs: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let Some(answer) = self.call(&pairs).await else {
-                return if self.is(Fault::EndsAtFailedCreate) { Err(()) } else { Ok(()) };
+                return if self.is(Fault::EndsAtFailedCreate) || self.is(Fault::EndsAndTells) {
+                    Err(())
+                } else {
+                    Ok(())
+                };
             };
             let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
             let (name, uri) = (text("name"), text("uri"));
@@ -124,6 +130,9 @@ impl Recorder {
     fn forget(&self, kept: &mut Vec<Segment>) {
         let seconds = self.params["prerecord_seconds"].as_f64().unwrap_or(0.0);
         let length = |kept: &[Segment]| kept.iter().map(|segment| segment.duration).sum::<f64>();
+        if self.is(Fault::KeepsNothing) {
+            kept.clear();
+        }
         while !self.is(Fault::KeepsEverything)
             && length(kept) - kept.first().map_or(0.0, |one| one.duration) >= seconds
         {
@@ -136,6 +145,7 @@ impl Recorder {
 
     async fn call(&self, form: &[(&str, &str)]) -> Option<Value> {
         let url = self.params["cbk_url"].as_str().unwrap_or_default();
+        let url = if self.is(Fault::ShortUrls) { &url[..url.len().min(200)] } else { url };
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let kind = "application/x-www-form-urlencoded";
         let (status, body) = http("POST", url, kind, body.as_bytes(), Duration::ZERO).await?;

@@ -71,7 +71,7 @@ async fn errors_say_why() {
     }
     let info = cloud.recording("s").info();
     assert_eq!((info.calls.malformed, info.violations.len()), (2, 4));
-    let long = client.call(&"s".repeat(200), "op=getcurrenttime").await.unwrap();
+    let long = client.call(&"s".repeat(257), "op=getcurrenttime").await.unwrap();
     assert_eq!(long.status, 404);
     let form = format!("op=save&name={}", "x".repeat(65 << 10));
     assert_eq!(client.call("s", &form).await.unwrap().status, 413);
