@@ -73,6 +73,7 @@ impl Account<'_> {
             evidence.extend(recorded(&info).into_iter().map(|text| note(now, text)));
         }
         evidence.extend(self.pictures().await);
+        evidence.extend(self.stills(now));
         if self.failed {
             let lines = self.run.stage.log.lines();
             let newest = lines.len().saturating_sub(MAX_LINES);
@@ -175,6 +176,18 @@ impl Account<'_> {
         }
         evidence.extend(last.iter().map(packet));
         evidence
+    }
+
+    /// The last key picture of each stream.
+    fn stills(&self, at: Duration) -> Vec<Evidence> {
+        let streams = self.run.stage.cloud.streams().into_iter().filter(|info| info.publishes > 0);
+        let stills = streams.filter_map(|info| {
+            let still = self.run.stage.cloud.stream(&info.key).still()?;
+            let text = format!("the last key picture of stream {}", mask(&info.key));
+            (still.len() <= MAX_PICTURE)
+                .then(|| Evidence { at, what: Shown::Still { text, mp4: STANDARD.encode(still) } })
+        });
+        stills.take(MAX_PICTURES).collect()
     }
 
     async fn pictures(&self) -> Vec<Evidence> {
