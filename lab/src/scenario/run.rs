@@ -22,23 +22,16 @@ const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = super::fields::MAX_TIME;
 
 /// Runs a scenario. `since` is the begin of the whole run, by which the report tells times; `begun` is told of each step.
+/// A scenario that is under way when `stop` is over fails, and all that it started is ended.
 pub async fn run(
     scenario: &Scenario,
     setting: &Setting,
     since: Instant,
     begun: impl FnMut(&str),
+    stop: impl Future<Output = ()>,
 ) -> Case {
     let offset = since.elapsed();
-    let case = Case {
-        id: scenario.id(),
-        name: scenario.name.clone(),
-        section: scenario.section.clone(),
-        verdict: Says::Fail,
-        reason: String::new(),
-        took: Duration::ZERO,
-        evidence: Vec::new(),
-        timeline: Vec::new(),
-    };
+    let case = case(scenario);
     if setting.login.is_some()
         && let Some(why) = not_for_others(scenario)
     {
@@ -76,7 +69,7 @@ pub async fn run(
             let mut tick = interval(LOOK);
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let limit = sleep(scenario.time_limit);
-            tokio::pin!(limit);
+            tokio::pin!(limit, stop);
             let mut done = None;
             loop {
                 tokio::select! {
@@ -85,6 +78,7 @@ pub async fn run(
                     () = &mut limit => {
                         return Err(format!("not over within its time_limit of {:?}", scenario.time_limit));
                     }
+                    () = &mut stop => return Err("it was stopped by hand before it was over".into()),
                 }
                 watch.sample(&stage.cloud);
                 verdicts.iter_mut().for_each(|verdict| verdict.look(&run));
@@ -132,6 +126,20 @@ fn is_awaited(verdict: &Verdict<'_>) -> bool {
     verdict.outcome == Outcome::Open && !verdict.expect.at_end
 }
 
+/// The case of a scenario, of which nothing is known yet.
+pub(super) fn case(scenario: &Scenario) -> Case {
+    Case {
+        id: scenario.id(),
+        name: scenario.name.clone(),
+        section: scenario.section.clone(),
+        verdict: Says::Fail,
+        reason: String::new(),
+        took: Duration::ZERO,
+        evidence: Vec::new(),
+        timeline: Vec::new(),
+    }
+}
+
 /// Why a scenario cannot be run with somebody else's device.
 fn not_for_others(scenario: &Scenario) -> Option<String> {
     let restarts = scenario.steps.iter().any(|step| matches!(step.action, Action::Agent(_)));
@@ -147,4 +155,48 @@ fn not_for_others(scenario: &Scenario) -> Option<String> {
         return None;
     };
     Some(format!("{reason}, which the runner can do with the agent only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::net::SocketAddr;
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::parse;
+
+    /// What comes of a scenario for a device that nobody starts.
+    async fn outcome(text: &str, stop: impl Future<Output = ()>) -> Case {
+        let scenario = parse(Path::new("x.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let setting = Setting {
+            agent: "/nowhere".into(),
+            http: loopback,
+            rtmp: loopback,
+            login: Some("nobody".into()),
+            patience: None,
+            doubt: true,
+        };
+        run(&scenario, &setting, Instant::now(), |_| {}, stop).await
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_is_an_event_once_it_is_decided() {
+        let text = "name = 'x'\n[[step]]\nafter = 'alone'\nwithin = '20s'\npause = true\n[[expect]]\nid = 'alone'\n\
+                    name = 'nobody comes'\nnever = true\nwithin = '200ms'\ndevice = { online = true }";
+        let case = outcome(text, pending()).await;
+        assert_eq!((case.verdict, case.reason.as_str()), (Says::Pass, ""));
+        let evidence = format!("{:?}", case.evidence);
+        let doubted = "nobody comes: with never = false: online is false, expected true";
+        assert!(evidence.contains(doubted), "{evidence}");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_stopped_says_so_and_keeps_what_was_seen() {
+        let text = "name = 'x'\n[[step]]\nafter = 'online'\ncall = 'x'";
+        let case = outcome(text, ready(())).await;
+        assert_eq!(case.verdict, Says::Fail);
+        assert!(case.reason.contains("stopped by hand"), "{}", case.reason);
+    }
 }
