@@ -8,9 +8,11 @@ use ivt_base::mask::mask;
 use ivt_sim::cloud::{Direction, RecordingInfo};
 use serde_json::Value;
 
+use super::course::Outcome;
+use super::doubt::Doubt;
 use super::network::Network;
 use super::steps::Run;
-use super::verdicts::{Outcome, Verdict};
+use super::verdicts::Verdict;
 use super::watch::Seen;
 use crate::report::{Evidence, Moment, Seen as Shown};
 
@@ -30,6 +32,7 @@ const MAX_TEXT: usize = 120;
 pub(super) struct Account<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) verdicts: &'a [Verdict<'a>],
+    pub(super) doubts: &'a [Doubt],
     /// When the scenario began, since the begin of the whole run.
     pub(super) offset: Duration,
     pub(super) failed: bool,
@@ -55,6 +58,13 @@ impl Account<'_> {
             }
         }
         let now = self.run.watch.now();
+        for Doubt { line, name, change, told } in self.doubts {
+            let told = told.as_deref().unwrap_or("not noticed");
+            evidence.push(note(
+                now,
+                mask(&format!("doubted: line {line}: {name}: with {change}: {told}")),
+            ));
+        }
         if let Ok(seed) = self.run.stage.network().map(Network::seed) {
             evidence.push(note(Duration::ZERO, format!("the network's seed is {seed}")));
         }

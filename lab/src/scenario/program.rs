@@ -35,6 +35,8 @@ Usage: ivc-sim run FILE... [--agent PATH] [--jobs N]
   --rtmp ADDR:PORT        where streams are published  [127.0.0.1, a free port]
   --jobs N                how many run at a time       [1]
   --patience TIME         wait for anything so long at most, such as 5s
+  --doubt                 change each expectation that was met in each of
+                          its places: whatever does not fail then, fails
   --check                 only read the files, and say what is wrong
   --verbose               name each step as it begins
 ";
@@ -194,7 +196,8 @@ fn say(line: &str) {
 fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String> {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let agent = beside("ivt-agent").unwrap_or_else(|| "ivt-agent".into());
-    let setting = Setting { agent, http: loopback, rtmp: loopback, login: None, patience: None };
+    let (http, rtmp) = (loopback, loopback);
+    let setting = Setting { agent, http, rtmp, login: None, patience: None, doubt: false };
     let outputs = Outputs::default();
     let mut command =
         Command { files: Vec::new(), setting, jobs: 1, check: false, verbose: false, outputs };
@@ -227,6 +230,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String>
                     patience.ok_or(format!("--patience {word}: expected a time such as 5s"))?;
                 command.setting.patience = Some(patience);
             }
+            "--doubt" => command.setting.doubt = true,
             "--check" => command.check = true,
             "--verbose" | "-v" => command.verbose = true,
             _ => return Err(args.unknown().to_string()),
@@ -306,5 +310,20 @@ mod tests {
             assert!(error.contains(wants), "{line}: {error}");
         }
         assert!(command("--help").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_guide_has_every_option() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        for line in format!("{HELP}{}", Outputs::HELP).lines() {
+            let option = line
+                .split_whitespace()
+                .find(|word| line.starts_with("  --") && word.starts_with("--"));
+            let Some(option) = option else { continue };
+            let is_there =
+                guide.lines().any(|line| line.starts_with("| `--") && line.contains(option));
+            assert!(is_there, "docs/scenarios.md lacks {option}");
+        }
     }
 }

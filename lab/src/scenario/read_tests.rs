@@ -103,6 +103,10 @@ fn what_is_wrong_in_the_whole_is_told_too() {
         ("id = \"ask\"", "id = \"online\"", "is taken"),
         ("name = \"the camera moves\"", "", "`name` is missing"),
         ("key = \"s\", fps = \">= 10\"", "key = \"s\"", "says nothing"),
+        ("key = \"s\", fps = \">= 10\"", "key = \"s\", fps = \">= 0\"", "always so"),
+        ("key = \"s\", fps = \">= 10\"", "key = \"s\", gap_seconds = \"< 0\"", "never so"),
+        ("key = \"s\", fps = \">= 10\"", "key = \"s\", video = \"*\"", "always so"),
+        ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncount = \">= 0\"", "always so"),
         ("notify = \"GotoPTZPreset\"", "pause = true\nnotify = \"x\"", "exclude each other"),
     ] {
         let (_, error) = told(old, new);

@@ -1,18 +1,20 @@
 //! Runs one scenario from start to verdict.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::account::Account;
+use super::course::Outcome;
+use super::doubt::Doubt;
 use super::events::Events;
 use super::format::{Action, Scenario};
 use super::stage::{Setting, Stage};
 use super::steps::{Run, carry_out};
 use super::values::Values;
-use super::verdicts::{Outcome, Verdict};
+use super::verdicts::Verdict;
 use super::watch::Watch;
 use crate::report::{Case, Verdict as Says};
 
@@ -52,6 +54,7 @@ pub async fn run(
         values: Mutex::new(Values::default()),
         deeds: Mutex::default(),
         patience: setting.patience.unwrap_or(PATIENCE),
+        doubts: setting.doubt.then(Mutex::default),
     };
     let mut verdicts: Vec<_> = scenario.expects.iter().map(Verdict::new).collect();
     let mut wrong = Vec::new();
@@ -80,7 +83,7 @@ pub async fn run(
                     }
                     () = &mut stop => return Err("it was stopped by hand before it was over".into()),
                 }
-                watch.sample(&stage.cloud);
+                watch.sample(&stage.cloud, &stage.cameras);
                 verdicts.iter_mut().for_each(|verdict| verdict.look(&run));
                 let since = done.as_ref().map(|(at, _)| *at);
                 verdicts.iter_mut().for_each(|verdict| verdict.give_up(&run, since));
@@ -102,8 +105,14 @@ pub async fn run(
             wrong.push(format!("line {}: {}: {why}", verdict.expect.line, verdict.expect.name));
         }
     }
+    let doubts = if wrong.is_empty() { all_doubts(&run, &verdicts) } else { Vec::new() };
+    for doubt in doubts.iter().filter(|doubt| doubt.told.is_none()) {
+        let Doubt { line, name, change, .. } = doubt;
+        wrong.push(format!("line {line}: {name}: it passes with {change} as well, so that it says less than it seems to"));
+    }
     let verdict = if wrong.is_empty() { Says::Pass } else { Says::Fail };
-    let account = Account { run: &run, verdicts: &verdicts, offset, failed: verdict == Says::Fail };
+    let failed = verdict == Says::Fail;
+    let account = Account { run: &run, verdicts: &verdicts, doubts: &doubts, offset, failed };
     let (evidence, timeline) = (account.evidence().await, account.timeline());
     let case = Case {
         verdict,
@@ -120,6 +129,15 @@ pub async fn run(
     drop(run);
     stage.stop().await;
     case
+}
+
+/// What became of each change of what the scenario expects, where anybody asks.
+fn all_doubts(run: &Run<'_>, verdicts: &[Verdict<'_>]) -> Vec<Doubt> {
+    let Some(of_steps) = &run.doubts else { return Vec::new() };
+    let mut doubts = of_steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    doubts.extend(verdicts.iter().flat_map(|verdict| verdict.doubts(run)));
+    doubts.sort_by_key(|doubt| doubt.line);
+    doubts
 }
 
 fn is_awaited(verdict: &Verdict<'_>) -> bool {
