@@ -21,6 +21,7 @@ from .record import small_disk
 
 SHIPPED = os.path.join(ROOT, "lab", "scenarios")
 LIAR = os.path.join(ROOT, "tests", "interop", "peers", "liar.py")
+EVERY = os.path.join(ROOT, "tests", "interop", "scenarios", "every_action.toml")
 FOREIGN = os.path.join(ROOT, "tests", "interop", "peers", "foreign.py")
 # Subjects that are tables of facts, with the key that only names the thing.
 FACTS = {"device": None, "stream": "key", "recording": "session", "camera": "number"}
@@ -117,6 +118,13 @@ def all_pass(stack, folder):
         page.look(f"scenarios-{name}")
     if complaints := page.complaints():
         raise Failed(f"the console says {complaints[0]}")
+
+
+def every_action(_, __):
+    """What the scenarios that ship do not need works as well: each action, each fault of a camera, each kind of part."""
+    code, said = run(EVERY, "--agent", built("ivt-agent"), "--doubt", timeout=60)
+    if code != 0:
+        raise Failed(f"exit code {code}: {said[-1000:]}")
 
 
 def each_fails_with_a_liar(_, folder):
@@ -326,6 +334,7 @@ def somebody_elses(stack, folder):
 
 
 add("scenarios: all that ship pass, each expectation can fail, and their report opens", all_pass, 180)
+add("scenarios: every action that there is works", every_action, 75)
 add("scenarios: a device that lies passes none", each_fails_with_a_liar, 120)
 add("scenarios: mistakes are told with what to do", mistakes_are_told, 60)
 add("scenarios: what is done by hand is recorded and runs", records_by_hand, 120)
