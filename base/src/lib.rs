@@ -18,6 +18,7 @@ pub mod process_group;
 pub mod resolver;
 pub mod retry_after;
 pub mod secret;
+pub mod short_time;
 #[cfg(feature = "net")]
 pub mod task;
 pub mod text;

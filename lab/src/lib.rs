@@ -5,4 +5,5 @@ pub mod badnet;
 pub mod conformance;
 pub mod report;
 pub mod scenario;
+mod slip;
 pub mod start;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::task::Poll;
 use std::time::Duration;
 
+use ivt_base::short_time::short_time;
 use tokio::time::sleep_until;
 
 use super::World;
@@ -108,7 +109,8 @@ impl FromStr for ScheduledAlarm {
                 "for" => &mut lasts,
                 _ => return Err(wrong(pair)),
             };
-            let time = time(value).ok_or_else(|| wrong(pair))?;
+            let time = short_time(value).filter(|time| (SHORTEST..=LONGEST).contains(time));
+            let time = time.ok_or_else(|| wrong(pair))?;
             if place.replace(time).is_some() {
                 return Err(wrong(pair));
             }
@@ -120,22 +122,6 @@ impl FromStr for ScheduledAlarm {
         }
         Ok(Self { trigger, first, every, lasts })
     }
-}
-
-/// A time such as `500ms`, `1.5s` or `2m`.
-fn time(text: &str) -> Option<Duration> {
-    let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(unit);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return None,
-    };
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number = number.parse::<f64>().ok().filter(|_| plain)?;
-    let time = Duration::try_from_secs_f64(number * seconds).ok()?;
-    (SHORTEST..=LONGEST).contains(&time).then_some(time)
 }
 
 #[cfg(test)]
@@ -174,7 +160,7 @@ mod tests {
             ("motion:", "``"),
             ("motion:at", "`at`"),
             ("motion:at=5", "`at=5`"),
-            ("motion:at=5h", "`at=5h`"),
+            ("motion:at=25h", "`at=25h`"),
             ("motion:at=-5s", "`at=-5s`"),
             ("motion:at=1e9s", "`at=1e9s`"),
             ("motion:at=10ms", "`at=10ms`"),

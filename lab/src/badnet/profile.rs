@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::conditions::{Conditions, Shape, Way};
+use crate::slip::{did_you_mean, nearest};
 
 /// A line as it is met in the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Profile {
 
 /// The error for a name that no profile has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no profile `{0}`{1}: {list} are", list = Profile::names().join(", "))]
+#[error("there is no profile `{0}`: {list} are{1}", list = Profile::names().join(", "))]
 pub struct UnknownProfile(String, String);
 
 impl Profile {
@@ -170,12 +171,7 @@ impl FromStr for Profile {
     fn from_str(text: &str) -> Result<Self, UnknownProfile> {
         let found = Self::ALL.into_iter().find(|profile| profile.name() == text);
         found.ok_or_else(|| {
-            let near = Self::names()
-                .into_iter()
-                .map(|name| (strsim::damerau_levenshtein(name, text), name))
-                .min()
-                .filter(|(edits, _)| *edits <= 4)
-                .map_or_else(String::new, |(_, name)| format!(", perhaps `{name}` is meant"));
+            let near = did_you_mean(nearest(text, Self::names()));
             UnknownProfile(text.to_owned(), near)
         })
     }
@@ -198,7 +194,10 @@ mod tests {
             assert_eq!(profile.name().parse(), Ok(profile));
         }
         let error = "adls-512".parse::<Profile>().unwrap_err().to_string();
-        assert!(error.contains("perhaps `adsl-512`") && error.contains("satellite"), "{error}");
-        assert!(!"carrier pigeon".parse::<Profile>().unwrap_err().to_string().contains("perhaps"));
+        assert!(
+            error.contains("did you mean `adsl-512`?") && error.contains("satellite"),
+            "{error}"
+        );
+        assert!(!"carrier pigeon".parse::<Profile>().unwrap_err().to_string().contains("mean"));
     }
 }

@@ -3,24 +3,23 @@
 use std::fmt;
 use std::time::Duration;
 
+use ivt_base::short_time::short_time;
+
 /// Longest time that is taken: 30 days.
 const MOST: Duration = Duration::from_secs(30 * 86_400);
-/// Units with their milliseconds, the longest name first where one ends with another.
+/// Units with their milliseconds.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 
 /// The error for text that is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no time: expected a whole number and ms, s, m or h, such as 500ms, of 30 days at most"
+    "`{0}` is no time: expected a number and ms, s, m or h, such as 500ms or 1.5s, of whole milliseconds, 30 days at most"
 )]
 pub struct WrongTime(String);
 
 /// Reads a time.
 pub(super) fn parse_time(text: &str) -> Result<Duration, WrongTime> {
-    let time = UNITS.iter().find_map(|(unit, millis)| {
-        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-        Some(Duration::from_millis(number.checked_mul(*millis)?)).filter(|time| *time <= MOST)
-    });
+    let time = short_time(text).filter(|time| *time <= MOST);
     time.ok_or_else(|| WrongTime(text.to_owned()))
 }
 
@@ -49,8 +48,10 @@ mod tests {
             let time = parse_time(text).unwrap();
             assert_eq!((time.as_millis(), Shown(time).to_string().as_str()), (millis, text));
         }
+        let time = parse_time("1.5s").unwrap();
+        assert_eq!(Shown(time).to_string(), "1500ms");
         for text in
-            ["", "s", "5", "1.5s", "-1s", "9999999999h", "99999999999999999999ms", "5 s", "1d"]
+            ["", "s", "5", "0.5ms", "-1s", "9999999999h", "99999999999999999999ms", "5 s", "1d"]
         {
             assert!(parse_time(text).is_err(), "{text}");
         }

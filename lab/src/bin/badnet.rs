@@ -162,7 +162,7 @@ mod tests {
     fn mistakes_are_named() {
         for (line, named) in [
             ("--link cloud", "expected [LINE/]NAME="),
-            ("--profile adsl-521", "perhaps `adsl-512`"),
+            ("--profile adsl-521", "did you mean `adsl-512`?"),
             ("--outage sometimes", "expected every=TIME"),
             ("--seed x", "--seed x"),
             ("--colour red", "unknown option --colour"),

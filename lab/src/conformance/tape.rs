@@ -62,7 +62,7 @@ fn bounded(what: Seen) -> Seen {
         Seen::Received { text } => Seen::Received { text: shown(&text) },
         Seen::Sent { text } => Seen::Sent { text: shown(&text) },
         Seen::Note { text } => Seen::Note { text: shortened(&text) },
-        picture @ Seen::Picture { .. } => picture,
+        picture @ (Seen::Picture { .. } | Seen::Still { .. }) => picture,
     }
 }
 

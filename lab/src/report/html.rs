@@ -25,7 +25,7 @@ pub fn html(report: &Report) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         img-src data:\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n\
+         img-src data:; media-src data:\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n\
          <p>{}</p>\n",
         escaped(&report.subject)
     );
@@ -97,7 +97,8 @@ fn ends(lines: &[String]) -> (usize, usize) {
         let mut room = MOST_EVIDENCE / 2;
         let fit = |line: &&String| {
             // Pictures have a bound of their own.
-            let length = if line.contains("<img ") { 0 } else { line.len() };
+            let is_picture = line.contains("<img ") || line.contains("<video ");
+            let length = if is_picture { 0 } else { line.len() };
             let left = room.checked_sub(length);
             room = left.unwrap_or(0);
             left.is_some()
@@ -115,24 +116,33 @@ fn line(evidence: &Evidence, pictures: &mut usize) -> String {
         Seen::Received { text } => ("received", "from the device", text),
         Seen::Sent { text } => ("sent", "to the device", text),
         Seen::Note { text } => ("note", "", text),
-        Seen::Picture { text, .. } => ("picture", "picture", text),
+        Seen::Picture { text, .. } | Seen::Still { text, .. } => ("picture", "picture", text),
     };
     let text = escaped(text);
     let body = match &evidence.what {
         Seen::Received { .. } | Seen::Sent { .. } => format!("<pre>{text}</pre>"),
         Seen::Note { .. } => text,
-        Seen::Picture { jpeg, .. } => {
-            let base64 = jpeg.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
-            let room = (*pictures).min(MOST_PICTURE);
-            if base64 && jpeg.len() <= room {
-                *pictures -= jpeg.len();
-                format!("{text}<img src=\"data:image/jpeg;base64,{jpeg}\" alt=\"{text}\">")
-            } else {
-                format!("{text} (the picture is left out, since the report is long)")
-            }
-        }
+        Seen::Picture { jpeg, .. } => shown(&text, jpeg, pictures, || {
+            format!("<img src=\"data:image/jpeg;base64,{jpeg}\" alt=\"{text}\">")
+        }),
+        Seen::Still { mp4, .. } => shown(&text, mp4, pictures, || {
+            format!(
+                "<video muted preload=\"auto\" aria-label=\"{text}\" src=\"data:video/mp4;base64,{mp4}\"></video>"
+            )
+        }),
     };
     format!("<li class=\"{kind}\"><span class=\"at\">{at:.3} s {word}</span> {body}</li>\n")
+}
+
+/// A text with its picture, where that is Base64 and there is room.
+fn shown(text: &str, data: &str, pictures: &mut usize, picture: impl FnOnce() -> String) -> String {
+    let base64 = data.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+    if base64 && data.len() <= (*pictures).min(MOST_PICTURE) {
+        *pictures -= data.len();
+        format!("{text}{}", picture())
+    } else {
+        format!("{text} (the picture is left out, since the report is long)")
+    }
 }
 
 pub(super) fn mark(verdict: Verdict) -> String {

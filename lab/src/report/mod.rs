@@ -122,6 +122,13 @@ pub enum Seen {
         /// Its bytes as Base64.
         jpeg: String,
     },
+    /// A picture of a stream, as MP4 that holds this picture alone.
+    Still {
+        /// What it shows.
+        text: String,
+        /// Its bytes as Base64.
+        mp4: String,
+    },
 }
 
 impl Seen {
@@ -131,7 +138,7 @@ impl Seen {
             Self::Received { text } => ("<-", text),
             Self::Sent { text } => ("->", text),
             Self::Note { text } => ("--", text),
-            Self::Picture { text, .. } => ("[]", text),
+            Self::Picture { text, .. } | Self::Still { text, .. } => ("[]", text),
         }
     }
 }

@@ -21,6 +21,8 @@ fn case(id: &str, verdict: Verdict, reason: &str) -> Case {
         Seen::Note { text: format!("the device says {HOSTILE}") },
         Seen::Picture { text: HOSTILE.into(), jpeg: "/9j/4A==".into() },
         Seen::Picture { text: "no Base64".into(), jpeg: "\" onload=\"a()".into() },
+        Seen::Still { text: HOSTILE.into(), mp4: "AAAAHGZ0eXA=".into() },
+        Seen::Still { text: "no Base64".into(), mp4: "\" onload=\"a()".into() },
     ];
     let evidence = what.map(|what| Evidence { at: Duration::from_millis(1250), what });
     Case {
@@ -69,7 +71,9 @@ fn the_page_holds_everything_and_nothing_of_a_device_leaves_its_text() {
     }
     assert_eq!(page.matches("<details").count(), 4);
     assert_eq!(page.matches("<details open").count(), 1, "failures are open");
-    assert_eq!(page.matches("<img ").count(), 4, "only pictures in Base64");
+    for tag in ["<img ", "<video "] {
+        assert_eq!(page.matches(tag).count(), 4, "only pictures in Base64");
+    }
     for tag in ["<script", "onload=\"", "<img src=x", "\0", "\u{1b}", "http://", "https://"] {
         assert!(!page.contains(tag), "{tag}");
     }

@@ -8,9 +8,11 @@ use ivt_base::mask::mask;
 use ivt_sim::cloud::{Direction, RecordingInfo};
 use serde_json::Value;
 
+use super::course::Outcome;
+use super::doubt::Doubt;
 use super::network::Network;
 use super::steps::Run;
-use super::verdicts::{Outcome, Verdict};
+use super::verdicts::Verdict;
 use super::watch::Seen;
 use crate::report::{Evidence, Moment, Seen as Shown};
 
@@ -30,6 +32,7 @@ const MAX_TEXT: usize = 120;
 pub(super) struct Account<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) verdicts: &'a [Verdict<'a>],
+    pub(super) doubts: &'a [Doubt],
     /// When the scenario began, since the begin of the whole run.
     pub(super) offset: Duration,
     pub(super) failed: bool,
@@ -55,6 +58,13 @@ impl Account<'_> {
             }
         }
         let now = self.run.watch.now();
+        for Doubt { line, name, change, told } in self.doubts {
+            let told = told.as_deref().unwrap_or("not noticed");
+            evidence.push(note(
+                now,
+                mask(&format!("doubted: line {line}: {name}: with {change}: {told}")),
+            ));
+        }
         if let Ok(seed) = self.run.stage.network().map(Network::seed) {
             evidence.push(note(Duration::ZERO, format!("the network's seed is {seed}")));
         }
@@ -73,6 +83,7 @@ impl Account<'_> {
             evidence.extend(recorded(&info).into_iter().map(|text| note(now, text)));
         }
         evidence.extend(self.pictures().await);
+        evidence.extend(self.stills(now));
         if self.failed {
             let lines = self.run.stage.log.lines();
             let newest = lines.len().saturating_sub(MAX_LINES);
@@ -175,6 +186,18 @@ impl Account<'_> {
         }
         evidence.extend(last.iter().map(packet));
         evidence
+    }
+
+    /// The last key picture of each stream.
+    fn stills(&self, at: Duration) -> Vec<Evidence> {
+        let streams = self.run.stage.cloud.streams().into_iter().filter(|info| info.publishes > 0);
+        let stills = streams.filter_map(|info| {
+            let still = self.run.stage.cloud.stream(&info.key).still()?;
+            let text = format!("the last key picture of stream {}", mask(&info.key));
+            (still.len() <= MAX_PICTURE)
+                .then(|| Evidence { at, what: Shown::Still { text, mp4: STANDARD.encode(still) } })
+        });
+        stills.take(MAX_PICTURES).collect()
     }
 
     async fn pictures(&self) -> Vec<Evidence> {

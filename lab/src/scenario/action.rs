@@ -6,11 +6,12 @@ use ivt_hal::Trigger;
 use ivt_sim::camera::Fault;
 use serde_json::Value;
 
-use super::fields::{Fields, did_you_mean, nearest};
+use super::fields::Fields;
 use super::format::{Action, AgentOrder, Line, NetworkOrder, Wanted};
 use super::pattern::Pattern;
 use super::subject::camera;
 use crate::badnet::{Conditions, Cut, Profile};
+use crate::slip::{did_you_mean, nearest};
 
 /// The keys of which exactly one says what a step does.
 const ACTIONS: &[&str] = &[
@@ -138,7 +139,7 @@ fn fault(fields: &mut Fields<'_>, cameras: usize) -> Option<Action> {
         "refuse" => Fault::RefuseLogin(on(fields)),
         _ => {
             let known = ["reboot", "freeze", "parameters", "jump", "garbage", "silence", "refuse"];
-            let near = nearest(&word, known.into_iter());
+            let near = nearest(&word, known);
             let near = did_you_mean(near);
             fields.wrong(format!(
                 "camera: there is no fault {word:?}; there are {}{near}",

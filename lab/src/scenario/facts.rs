@@ -18,11 +18,25 @@ pub(super) enum Fact {
 }
 
 /// Finds a fact by its name.
-type Facts = Box<dyn Fn(&str) -> Option<Fact>>;
+type Find = Box<dyn Fn(&str) -> Option<Fact>>;
+
+/// Facts by their names; `None` for one that is not known.
+pub(super) type Facts = Vec<(&'static str, Option<Fact>)>;
+
+/// The facts that the clauses are about.
+pub(super) fn known(of: &Thing, clauses: &[Clause], stage: &Stage, watch: &Watch) -> Facts {
+    let find = find(of, stage, watch);
+    clauses.iter().map(|clause| (clause.name, find(clause.name))).collect()
+}
 
 /// What keeps the clauses from being so, in words; empty when all of them are.
-pub(super) fn missing(of: &Thing, clauses: &[Clause], stage: &Stage, watch: &Watch) -> Vec<String> {
-    let fact: Facts = match of {
+pub(super) fn missing(clauses: &[Clause], facts: &Facts) -> Vec<String> {
+    let fact = |name| facts.iter().find(|(known, _)| *known == name)?.1.as_ref();
+    clauses.iter().filter_map(|clause| unfulfilled(clause, fact(clause.name))).collect()
+}
+
+fn find(of: &Thing, stage: &Stage, watch: &Watch) -> Find {
+    match of {
         Thing::Device => {
             let info = stage.device.info();
             Box::new(move |name| match name {
@@ -61,8 +75,7 @@ pub(super) fn missing(of: &Thing, clauses: &[Clause], stage: &Stage, watch: &Wat
                 }))
             })
         }
-    };
-    clauses.iter().filter_map(|clause| unfulfilled(clause, fact(clause.name))).collect()
+    }
 }
 
 fn of_stream(info: &StreamInfo, name: &str) -> Option<Fact> {
@@ -119,18 +132,18 @@ fn of_recording(info: &RecordingInfo, name: &str) -> Option<Fact> {
     }))
 }
 
-fn unfulfilled(clause: &Clause, fact: Option<Fact>) -> Option<String> {
+fn unfulfilled(clause: &Clause, fact: Option<&Fact>) -> Option<String> {
     let name = clause.name;
     match (&clause.wanted, fact) {
         (Is::Number(bound), Some(Fact::Number(number))) => {
             let shown = (number * 100.0).round() / 100.0;
-            (!bound.holds(number)).then(|| format!("{name} is {shown}, expected {bound}"))
+            (!bound.holds(*number)).then(|| format!("{name} is {shown}, expected {bound}"))
         }
         (Is::Text(pattern), Some(Fact::Text(text))) => {
-            (!like(pattern, &text)).then(|| format!("{name} is {text:?}, expected {pattern:?}"))
+            (!like(pattern, text)).then(|| format!("{name} is {text:?}, expected {pattern:?}"))
         }
         (Is::Flag(wanted), Some(Fact::Flag(flag))) => {
-            (*wanted != flag).then(|| format!("{name} is {flag}, expected {wanted}"))
+            (wanted != flag).then(|| format!("{name} is {flag}, expected {wanted}"))
         }
         _ => Some(format!("{name} is not known")),
     }
@@ -145,7 +158,7 @@ mod tests {
             "true" | "false" => Is::Flag(wanted == "true"),
             _ => wanted.parse().map_or_else(|_| Is::Text(wanted.to_owned()), Is::Number),
         };
-        unfulfilled(&Clause { name, wanted }, fact).is_none()
+        missing(&[Clause { name, wanted }], &vec![(name, fact)]).is_empty()
     }
 
     #[test]

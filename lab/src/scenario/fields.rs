@@ -6,11 +6,14 @@ use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ivt_base::short_time::short_time;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
+
+use crate::slip::{did_you_mean, nearest};
 
 /// Most mistakes that are noted of a file.
 const MAX_MISTAKES: usize = 50;
@@ -18,8 +21,6 @@ const MAX_MISTAKES: usize = 50;
 pub(super) const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 /// Longest text that a file may hold in one place, in bytes.
 const MAX_TEXT: usize = 256 << 10;
-/// Words that are less alike are not taken for a slip of the keyboard.
-const ALIKE: f64 = 0.55;
 
 /// A mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -307,31 +308,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A time such as `500ms`, `1.5s` or `2m`; `None` for other text and beyond [`MAX_TIME`].
+/// A time that a file or the command line may name; `None` for other text and beyond [`MAX_TIME`].
 pub(super) fn time(text: &str) -> Option<Duration> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[number.len()..] {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let seconds = number.parse::<f64>().ok().filter(|_| plain)? * unit;
-    Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= MAX_TIME)
-}
-
-/// The name that a person may have meant.
-pub(super) fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let near = names.map(|name| (strsim::normalized_damerau_levenshtein(word, name), name));
-    let (alike, name) = near.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (alike >= ALIKE).then_some(name)
-}
-
-/// The question after a wrong name.
-pub(super) fn did_you_mean(near: Option<&str>) -> String {
-    near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    short_time(text).filter(|time| *time <= MAX_TIME)
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(
@@ -362,35 +341,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read() {
-        for (text, ms) in
-            [("500ms", 500), ("12s", 12_000), ("1.5s", 1500), ("2m", 120_000), ("0s", 0)]
-        {
-            assert_eq!(time(text), Some(Duration::from_millis(ms)), "{text}");
-        }
-        for text in [
-            "",
-            "s",
-            "12",
-            "-1s",
-            "1e3s",
-            "nans",
-            "infs",
-            "1d",
-            "25h",
-            "1 s",
-            "99999999999999999999h",
-        ] {
-            assert_eq!(time(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn names_that_are_near_are_found_and_others_are_not() {
-        let names = || ["call", "notify", "hang_up"].into_iter();
-        assert_eq!(nearest("cal", names()), Some("call"));
-        assert_eq!(nearest("notfiy", names()), Some("notify"));
-        assert_eq!(nearest("hangup", names()), Some("hang_up"));
-        assert_eq!(nearest("xyzzy", names()), None);
+    fn times_are_bounded() {
+        assert_eq!(time("24h"), Some(MAX_TIME));
+        assert_eq!((time("24.1h"), time("12")), (None, None));
     }
 }

@@ -178,7 +178,7 @@ pub(super) enum AgentOrder {
 }
 
 /// `[[expect]]`: looked at beside the steps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Expect {
     pub(super) line: usize,
     pub(super) id: Option<String>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ivt_sim::cloud::{AlarmInfo, Direction};
 use serde_json::{Value, json};
 
-use super::facts::missing;
+use super::facts::{Facts, known, missing};
 use super::format::{Count, Countable, Subject};
 use super::pattern::{Pattern, like};
 use super::stage::Stage;
@@ -22,6 +22,17 @@ pub(super) struct Look {
     pub(super) instead: String,
 }
 
+/// What is judged, as it was gathered at one look.
+#[derive(Clone, Debug)]
+pub(super) enum Gathered {
+    Facts(Facts),
+    /// The packets that were not looked at before, and how many were not kept.
+    Packets(Vec<Seen>, u64),
+    Alarms(Vec<(Duration, Value)>),
+    Orders(Vec<(Duration, String)>),
+    Log(Vec<(Duration, String)>),
+}
+
 /// Looks at one subject again and again. Packets are looked at once each.
 pub(super) struct Judge {
     subject: Subject,
@@ -31,6 +42,7 @@ pub(super) struct Judge {
     found: Vec<Found>,
     /// The last packet that was like the pattern.
     last: Option<Value>,
+    gathered: Option<Gathered>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,16 +54,50 @@ struct Found {
 impl Judge {
     /// Counts what comes from `from` on. The subject has no `${NAME}` any more.
     pub(super) fn new(subject: Subject, from: Duration) -> Self {
-        Self { subject, from, next: 0, found: Vec::new(), last: None }
+        Self { subject, from, next: 0, found: Vec::new(), last: None, gathered: None }
     }
 
     /// Looks once.
     pub(super) fn look(&mut self, stage: &Stage, watch: &Watch) -> Look {
-        let instead = match self.subject.clone() {
-            Subject::Facts { of, clauses } => missing(&of, &clauses, stage, watch),
-            Subject::Count(count) => self.count(&count, stage, watch),
+        let gathered = gather(&self.subject, self.next, stage, watch);
+        let look = self.weigh(&gathered);
+        self.gathered = Some(gathered);
+        look
+    }
+
+    /// Judges what was gathered.
+    pub(super) fn weigh(&mut self, gathered: &Gathered) -> Look {
+        let instead = match (&self.subject, gathered) {
+            (Subject::Facts { clauses, .. }, Gathered::Facts(facts)) => missing(clauses, facts),
+            (Subject::Count(count), gathered) => {
+                let count = count.clone();
+                self.count(&count, gathered)
+            }
+            (Subject::Facts { .. }, _) => vec!["no facts are known".to_owned()],
         };
         Look { met: instead.is_empty(), instead: instead.join("; ") }
+    }
+
+    /// What it judges by now.
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// All that it had before it at its last look.
+    pub(super) fn whole(&self, watch: &Watch) -> Option<Gathered> {
+        match self.gathered.as_ref()? {
+            Gathered::Packets(_, lost) => {
+                let mut seen = watch.packets_from(0);
+                seen.truncate(self.next);
+                Some(Gathered::Packets(seen, *lost))
+            }
+            other => Some(other.clone()),
+        }
+    }
+
+    /// From when on things count, since the start.
+    pub(super) fn from(&self) -> Duration {
+        self.from
     }
 
     /// The last packet that was counted.
@@ -64,36 +110,34 @@ impl Judge {
         self.found.last().map(|found| found.at)
     }
 
-    fn count(&mut self, count: &Count, stage: &Stage, watch: &Watch) -> Vec<String> {
-        let of_lines = |lines: Vec<(Duration, String)>, pattern: &str| {
-            lines.iter().filter(|(at, line)| *at >= self.from && like(pattern, line)).count()
-        };
-        let number = match &count.of {
-            Countable::FromDevice(_) | Countable::ToDevice(_) | Countable::Note(_) => {
-                self.take(count, watch.packets_from(self.next));
-                self.found.len()
+    /// How many there are of what is counted.
+    pub(super) fn number(&self, of: &Countable, gathered: &Gathered) -> usize {
+        match (of, gathered) {
+            (Countable::Alarm(pattern), Gathered::Alarms(alarms)) => {
+                let alarms = alarms.iter().filter(|(at, _)| *at >= self.from);
+                alarms.filter(|(_, alarm)| pattern.fits(alarm)).count()
             }
-            Countable::Alarm(pattern) => {
-                let alarms = stage.device.alarms();
-                let late = |alarm: &&AlarmInfo| {
-                    alarm.at.saturating_duration_since(stage.began) >= self.from
-                };
-                let alarms = alarms.iter().filter(late);
-                alarms.filter(|alarm| pattern.fits(&told(alarm))).count()
+            (Countable::Order { like: pattern, .. }, Gathered::Orders(lines))
+            | (Countable::Log(pattern), Gathered::Log(lines)) => {
+                lines.iter().filter(|(at, line)| *at >= self.from && like(pattern, line)).count()
             }
-            Countable::Order { number, like: pattern } => {
-                let units = stage.cameras.get(*number).map(|camera| camera.units());
-                let orders = units.into_iter().flatten().flat_map(|unit| unit.orders());
-                orders.filter(|order| like(pattern, &format!("{order:?}"))).count()
-            }
-            Countable::Log(pattern) => of_lines(stage.log.lines(), pattern),
-        };
+            _ => self.found.len(),
+        }
+    }
+
+    fn count(&mut self, count: &Count, gathered: &Gathered) -> Vec<String> {
+        let mut lost = 0;
+        if let Gathered::Packets(seen, not_kept) = gathered {
+            self.take(count, seen);
+            lost = if self.counts_packets() { *not_kept } else { 0 };
+        }
+        let number = self.number(&count.of, gathered);
         let mut wrong = self.order(count);
         if !count.count.holds(number as f64) {
             wrong.push(format!("{number} were seen, expected {}", count.count));
         }
-        if watch.lost() > 0 && self.counts_packets() {
-            wrong.push(format!("{} packets came too fast to be looked at", watch.lost()));
+        if lost > 0 {
+            wrong.push(format!("{lost} packets came too fast to be looked at"));
         }
         wrong
     }
@@ -103,9 +147,9 @@ impl Judge {
     }
 
     /// Looks at packets that were not looked at yet.
-    fn take(&mut self, count: &Count, seen: Vec<Seen>) {
+    fn take(&mut self, count: &Count, seen: &[Seen]) {
         self.next += seen.len();
-        for seen in seen.into_iter().filter(|seen| seen.at >= self.from) {
+        for seen in seen.iter().filter(|seen| seen.at >= self.from) {
             let fits = |pattern: &Pattern, direction| {
                 seen.packet.direction == direction
                     && seen.json.as_ref().is_some_and(|json| pattern.fits(json))
@@ -150,6 +194,28 @@ impl Judge {
         }
         wrong.truncate(3);
         wrong
+    }
+}
+
+/// Gathers what a subject is judged by; of packets those from the number `next` on.
+fn gather(subject: &Subject, next: usize, stage: &Stage, watch: &Watch) -> Gathered {
+    let count = match subject {
+        Subject::Facts { of, clauses } => {
+            return Gathered::Facts(known(of, clauses, stage, watch));
+        }
+        Subject::Count(count) => count,
+    };
+    match &count.of {
+        Countable::FromDevice(_) | Countable::ToDevice(_) | Countable::Note(_) => {
+            Gathered::Packets(watch.packets_from(next), watch.lost())
+        }
+        Countable::Alarm(_) => {
+            let since = |alarm: &AlarmInfo| alarm.at.saturating_duration_since(stage.began);
+            let alarms = stage.device.alarms();
+            Gathered::Alarms(alarms.iter().map(|alarm| (since(alarm), told(alarm))).collect())
+        }
+        Countable::Order { number, .. } => Gathered::Orders(watch.orders(*number)),
+        Countable::Log(_) => Gathered::Log(stage.log.lines()),
     }
 }
 
@@ -202,8 +268,20 @@ mod tests {
             (Countable::Note("logged in*".into()), 0),
         ] {
             let (mut judge, wanted) = judge(of, None, None);
-            judge.take(&wanted, packets());
+            judge.take(&wanted, &packets());
             assert_eq!(judge.found.len(), count, "{:?}", wanted.of);
+        }
+    }
+
+    #[test]
+    fn what_came_before_the_event_does_not_count() {
+        let lines = || [0, 2, 3].map(|at| (Duration::from_secs(at), "Stop".to_owned())).to_vec();
+        let order = Countable::Order { number: 0, like: "Stop".into() };
+        let log = Countable::Log("St*".into());
+        for (of, gathered) in [(order, Gathered::Orders(lines())), (log, Gathered::Log(lines()))] {
+            let (mut judge, count) = judge(of, None, None);
+            assert!(judge.weigh(&gathered).met);
+            assert_eq!(judge.number(&count.of, &gathered), 2);
         }
     }
 
@@ -217,16 +295,16 @@ mod tests {
         };
         for (seqs, wrong) in [(&[1, 2, 9][..], 0), (&[1, 3, 2], 1), (&[1, 1], 1)] {
             let (mut judge, count) = judge(answer(), Some("/seq"), None);
-            judge.take(&count, packets(seqs));
+            judge.take(&count, &packets(seqs));
             assert_eq!(judge.order(&count).len(), wrong, "{seqs:?}");
         }
         for (spacing, wrong) in [("0.5..1.5", 0), ("2..3", 2), ("< 1", 2)] {
             let (mut judge, count) = judge(answer(), None, Some(spacing));
-            judge.take(&count, packets(&[1, 2, 3]));
+            judge.take(&count, &packets(&[1, 2, 3]));
             assert_eq!(judge.order(&count).len(), wrong, "{spacing}");
         }
         let (mut judge, count) = judge(answer(), Some("/params/none"), None);
-        judge.take(&count, packets(&[1, 2]));
+        judge.take(&count, &packets(&[1, 2]));
         assert_eq!(judge.order(&count).len(), 1, "what is not there does not rise");
         assert_eq!(judge.last(), Some(&json!({ "seq": 2 })));
     }

@@ -3,6 +3,9 @@
 mod account;
 mod action;
 mod agent;
+mod answer;
+mod course;
+mod doubt;
 mod events;
 mod facts;
 mod fields;

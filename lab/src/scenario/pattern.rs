@@ -50,6 +50,26 @@ impl Bound {
         if open { least < number && number < most } else { (least..=most).contains(&number) }
     }
 
+    /// Bounds that no number holds to which holds to these.
+    pub(super) fn turned(self) -> Self {
+        let Self { least, most, open } = self;
+        match (least.is_finite(), most.is_finite()) {
+            (true, true) if least == most => Self::exactly(least + 1.0),
+            (_, true) => Self { least: most, most: f64::INFINITY, open: !open },
+            _ => Self { least: f64::NEG_INFINITY, most: least, open: !open },
+        }
+    }
+
+    /// Whether it says nothing of a number that is never below 0.
+    pub(super) fn is_empty(self) -> bool {
+        self.most.is_infinite() && (self.least < 0.0 || self.least == 0.0 && !self.open)
+    }
+
+    /// Whether no number is within that is never below 0.
+    pub(super) fn is_impossible(self) -> bool {
+        self.most < 0.0 || self.most == 0.0 && self.open
+    }
+
     /// Whether a number that only grows can leave the bounds again.
     pub(super) fn is_upper(self) -> bool {
         self.most.is_finite()
@@ -205,6 +225,23 @@ mod tests {
             let bound: Bound = text.parse().unwrap();
             assert!(bound.holds(within) && !bound.holds(outside), "{text}");
             assert_eq!(bound.to_string().replace(' ', ""), text.replace(' ', ""));
+            assert!(!bound.turned().holds(within), "{text}: {}", bound.turned());
+            assert!(!bound.is_empty() && !bound.is_impossible(), "{text}");
+        }
+        for (text, empty) in [
+            (">= 0", true),
+            ("> -1", true),
+            (">= -2", true),
+            ("> 0", false),
+            ("0", false),
+            ("<= 0", false),
+        ] {
+            let bound: Bound = text.parse().unwrap();
+            assert_eq!((bound.is_empty(), bound.is_impossible()), (empty, false), "{text}");
+        }
+        for text in ["< 0", "<= -1", "-3", "-3..-1"] {
+            let bound: Bound = text.parse().unwrap();
+            assert_eq!((bound.is_empty(), bound.is_impossible()), (false, true), "{text}");
         }
         for text in ["", "x", ">=", "5..2", "nan", "< inf", "=> 5"] {
             assert_eq!(text.parse::<Bound>(), Err(NoBound), "{text}");

@@ -11,14 +11,15 @@ use ivt_base::process_group::end_all;
 use ivt_base::wall_time::WallTime;
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::program::stopped;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::fields::time;
 use super::format::Scenario;
 use super::read::read;
-use super::run::run;
+use super::run::{case, run};
 use super::stage::{Setting, beside};
-use crate::report::{Case, Outputs, Report, Verdict, summary};
+use crate::report::{Case, Outputs, Report, summary};
 
 const HELP: &str = "\
 ivc-sim run: runs scenarios, which are described in docs/scenarios.md
@@ -34,12 +35,16 @@ Usage: ivc-sim run FILE... [--agent PATH] [--jobs N]
   --rtmp ADDR:PORT        where streams are published  [127.0.0.1, a free port]
   --jobs N                how many run at a time       [1]
   --patience TIME         wait for anything so long at most, such as 5s
+  --doubt                 change each expectation that was met in each of
+                          its places: whatever does not fail then, fails
   --check                 only read the files, and say what is wrong
   --verbose               name each step as it begins
 ";
 
 /// Most scenarios that run at a time.
 const MAX_JOBS: usize = 64;
+/// The exit code after Ctrl-C, as shells tell it.
+const STOPPED: u8 = 130;
 
 struct Command {
     files: Vec<PathBuf>,
@@ -50,8 +55,8 @@ struct Command {
     outputs: Outputs,
 }
 
-/// Runs the scenarios that the words of a command line name. The exit code is 0 when all passed, 1 when not, and 2 when
-/// the command line or a file is wrong.
+/// Runs the scenarios that the words of a command line name. The exit code is 0 when all passed, 1 when not, 2 when
+/// the command line or a file is wrong, and 130 when the run was stopped by hand.
 pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let command = match parse(words) {
         Ok(Some(command)) => command,
@@ -79,36 +84,69 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
         eprintln!("ivc-sim run: {error}");
         return ExitCode::from(2);
     }
-    let report = tokio::select! {
-        report = run_all(scenarios, &command) => report,
-        _ = stopped() => {
-            end_all().await;
-            eprintln!("ivc-sim run: stopped; no report is written");
-            return ExitCode::from(130);
+    let (stop, stopping) = watch::channel(false);
+    let running = run_all(scenarios, &command, stopping);
+    tokio::pin!(running);
+    let (report, broken_off) = tokio::select! {
+        report = &mut running => (report, false),
+        () = asked_to_end() => {
+            say("stopping: what runs is ended, then the report is written; Ctrl-C again ends at once, without a report");
+            stop.send_replace(true);
+            tokio::select! {
+                report = running => (report, true),
+                () = asked_to_end() => {
+                    end_all().await;
+                    eprintln!("ivc-sim run: stopped; no report is written");
+                    return ExitCode::from(STOPPED);
+                }
+            }
         }
     };
     end_all().await;
-    print!("{}", summary(&report));
+    // A reader that has gone away is no reason to write no report.
+    let _ = write!(std::io::stdout(), "{}", summary(&report));
     if let Err(error) = command.outputs.write(&report) {
         eprintln!("ivc-sim run: {error}");
         return ExitCode::FAILURE;
     }
-    let failed = report.count(Verdict::Fail) > 0 || report.cases.is_empty();
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    match broken_off {
+        true => ExitCode::from(STOPPED),
+        false if report.passed() => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
-async fn run_all(scenarios: Vec<Scenario>, command: &Command) -> Report {
+/// Returns at Ctrl-C and its like; never where the system does not tell of signals.
+async fn asked_to_end() {
+    if stopped().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn run_all(
+    scenarios: Vec<Scenario>,
+    command: &Command,
+    stopping: watch::Receiver<bool>,
+) -> Report {
     let began = Instant::now();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let started = WallTime::from_seconds(now).map_or_else(String::new, |time| format!("{time}Z"));
-    let count = scenarios.len();
+    let unknown = |scenario: &Scenario| {
+        let reason = "it broke off by a mistake of the runner, which the lines above tell".into();
+        Case { reason, ..case(scenario) }
+    };
+    let mut cases: Vec<Case> = scenarios.iter().map(unknown).collect();
     let mut waiting: VecDeque<_> = scenarios.into_iter().enumerate().collect();
-    let mut cases: Vec<Option<Case>> = (0..count).map(|_| None).collect();
     let mut running = JoinSet::new();
     loop {
         while running.len() < command.jobs
             && let Some((number, scenario)) = waiting.pop_front()
         {
+            if *stopping.borrow() {
+                cases[number].reason = "it was not begun: the run was stopped by hand".into();
+                continue;
+            }
+            let mut stopping = stopping.clone();
             let (setting, verbose) = (command.setting.clone(), command.verbose);
             running.spawn(async move {
                 let id = scenario.id();
@@ -118,29 +156,27 @@ async fn run_all(scenarios: Vec<Scenario>, command: &Command) -> Report {
                         say(&format!("      {:6.1} s {id}: {step}", began.elapsed().as_secs_f64()));
                     }
                 };
-                let case = run(&scenario, &setting, began, begun).await;
+                let stop = async { drop(stopping.wait_for(|stop| *stop).await) };
+                let case = run(&scenario, &setting, began, begun, stop).await;
                 let seconds = case.took.as_secs_f64();
                 say(&format!("{:5}{seconds:6.1} s {id}{}", case.verdict.word(), reasons(&case)));
                 (number, case)
             });
         }
         match running.join_next().await {
-            Some(Ok((number, case))) => cases[number] = Some(case),
+            Some(Ok((number, case))) => cases[number] = case,
             Some(Err(error)) => say(&format!("fail          a scenario broke off: {error}")),
             None => break,
         }
     }
-    let subject = match &command.setting.login {
+    let mut subject = match &command.setting.login {
         Some(login) => format!("the device {login}"),
         None => command.setting.agent.display().to_string(),
     };
-    Report {
-        title: "Scenarios".into(),
-        subject,
-        started,
-        seed: None,
-        cases: cases.into_iter().flatten().collect(),
+    if *stopping.borrow() {
+        subject.push_str("; the run was stopped by hand: what was not over by then has failed");
     }
+    Report { title: "Scenarios".into(), subject, started, seed: None, cases }
 }
 
 fn reasons(case: &Case) -> String {
@@ -160,7 +196,8 @@ fn say(line: &str) {
 fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String> {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let agent = beside("ivt-agent").unwrap_or_else(|| "ivt-agent".into());
-    let setting = Setting { agent, http: loopback, rtmp: loopback, login: None, patience: None };
+    let (http, rtmp) = (loopback, loopback);
+    let setting = Setting { agent, http, rtmp, login: None, patience: None, doubt: false };
     let outputs = Outputs::default();
     let mut command =
         Command { files: Vec::new(), setting, jobs: 1, check: false, verbose: false, outputs };
@@ -193,6 +230,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String>
                     patience.ok_or(format!("--patience {word}: expected a time such as 5s"))?;
                 command.setting.patience = Some(patience);
             }
+            "--doubt" => command.setting.doubt = true,
             "--check" => command.check = true,
             "--verbose" | "-v" => command.verbose = true,
             _ => return Err(args.unknown().to_string()),
@@ -272,5 +310,20 @@ mod tests {
             assert!(error.contains(wants), "{line}: {error}");
         }
         assert!(command("--help").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_guide_has_every_option() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        for line in format!("{HELP}{}", Outputs::HELP).lines() {
+            let option = line
+                .split_whitespace()
+                .find(|word| line.starts_with("  --") && word.starts_with("--"));
+            let Some(option) = option else { continue };
+            let is_there =
+                guide.lines().any(|line| line.starts_with("| `--") && line.contains(option));
+            assert!(is_there, "docs/scenarios.md lacks {option}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::action::{action, conditions, saved};
-use super::fields::{Fields, Mistake, Source, did_you_mean, nearest};
+use super::fields::{Fields, Mistake, Source};
 use super::format::{
     Action, Backend, CameraPart, CloudPart, Countable, DevicePart, Expect, Line, NetworkPart,
     Scenario, Step, Subject, Thing, Wanted,
@@ -19,6 +19,7 @@ use super::format::{
 use super::pattern::Pattern;
 use super::subject::subject;
 use super::values::{BUILT_IN, names};
+use crate::slip::{did_you_mean, nearest};
 
 /// Longest file, in bytes.
 const MAX_FILE: u64 = 1 << 20;

@@ -1,18 +1,20 @@
 //! Runs one scenario from start to verdict.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::account::Account;
+use super::course::Outcome;
+use super::doubt::Doubt;
 use super::events::Events;
 use super::format::{Action, Scenario};
 use super::stage::{Setting, Stage};
 use super::steps::{Run, carry_out};
 use super::values::Values;
-use super::verdicts::{Outcome, Verdict};
+use super::verdicts::Verdict;
 use super::watch::Watch;
 use crate::report::{Case, Verdict as Says};
 
@@ -22,23 +24,16 @@ const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = super::fields::MAX_TIME;
 
 /// Runs a scenario. `since` is the begin of the whole run, by which the report tells times; `begun` is told of each step.
+/// A scenario that is under way when `stop` is over fails, and all that it started is ended.
 pub async fn run(
     scenario: &Scenario,
     setting: &Setting,
     since: Instant,
     begun: impl FnMut(&str),
+    stop: impl Future<Output = ()>,
 ) -> Case {
     let offset = since.elapsed();
-    let case = Case {
-        id: scenario.id(),
-        name: scenario.name.clone(),
-        section: scenario.section.clone(),
-        verdict: Says::Fail,
-        reason: String::new(),
-        took: Duration::ZERO,
-        evidence: Vec::new(),
-        timeline: Vec::new(),
-    };
+    let case = case(scenario);
     if setting.login.is_some()
         && let Some(why) = not_for_others(scenario)
     {
@@ -59,6 +54,7 @@ pub async fn run(
         values: Mutex::new(Values::default()),
         deeds: Mutex::default(),
         patience: setting.patience.unwrap_or(PATIENCE),
+        doubts: setting.doubt.then(Mutex::default),
     };
     let mut verdicts: Vec<_> = scenario.expects.iter().map(Verdict::new).collect();
     let mut wrong = Vec::new();
@@ -76,7 +72,7 @@ pub async fn run(
             let mut tick = interval(LOOK);
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let limit = sleep(scenario.time_limit);
-            tokio::pin!(limit);
+            tokio::pin!(limit, stop);
             let mut done = None;
             loop {
                 tokio::select! {
@@ -85,8 +81,9 @@ pub async fn run(
                     () = &mut limit => {
                         return Err(format!("not over within its time_limit of {:?}", scenario.time_limit));
                     }
+                    () = &mut stop => return Err("it was stopped by hand before it was over".into()),
                 }
-                watch.sample(&stage.cloud);
+                watch.sample(&stage.cloud, &stage.cameras);
                 verdicts.iter_mut().for_each(|verdict| verdict.look(&run));
                 let since = done.as_ref().map(|(at, _)| *at);
                 verdicts.iter_mut().for_each(|verdict| verdict.give_up(&run, since));
@@ -108,8 +105,14 @@ pub async fn run(
             wrong.push(format!("line {}: {}: {why}", verdict.expect.line, verdict.expect.name));
         }
     }
+    let doubts = if wrong.is_empty() { all_doubts(&run, &verdicts) } else { Vec::new() };
+    for doubt in doubts.iter().filter(|doubt| doubt.told.is_none()) {
+        let Doubt { line, name, change, .. } = doubt;
+        wrong.push(format!("line {line}: {name}: it passes with {change} as well, so that it says less than it seems to"));
+    }
     let verdict = if wrong.is_empty() { Says::Pass } else { Says::Fail };
-    let account = Account { run: &run, verdicts: &verdicts, offset, failed: verdict == Says::Fail };
+    let failed = verdict == Says::Fail;
+    let account = Account { run: &run, verdicts: &verdicts, doubts: &doubts, offset, failed };
     let (evidence, timeline) = (account.evidence().await, account.timeline());
     let case = Case {
         verdict,
@@ -128,8 +131,31 @@ pub async fn run(
     case
 }
 
+/// What became of each change of what the scenario expects, where anybody asks.
+fn all_doubts(run: &Run<'_>, verdicts: &[Verdict<'_>]) -> Vec<Doubt> {
+    let Some(of_steps) = &run.doubts else { return Vec::new() };
+    let mut doubts = of_steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    doubts.extend(verdicts.iter().flat_map(|verdict| verdict.doubts(run)));
+    doubts.sort_by_key(|doubt| doubt.line);
+    doubts
+}
+
 fn is_awaited(verdict: &Verdict<'_>) -> bool {
     verdict.outcome == Outcome::Open && !verdict.expect.at_end
+}
+
+/// The case of a scenario, of which nothing is known yet.
+pub(super) fn case(scenario: &Scenario) -> Case {
+    Case {
+        id: scenario.id(),
+        name: scenario.name.clone(),
+        section: scenario.section.clone(),
+        verdict: Says::Fail,
+        reason: String::new(),
+        took: Duration::ZERO,
+        evidence: Vec::new(),
+        timeline: Vec::new(),
+    }
 }
 
 /// Why a scenario cannot be run with somebody else's device.
@@ -147,4 +173,48 @@ fn not_for_others(scenario: &Scenario) -> Option<String> {
         return None;
     };
     Some(format!("{reason}, which the runner can do with the agent only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::net::SocketAddr;
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::parse;
+
+    /// What comes of a scenario for a device that nobody starts.
+    async fn outcome(text: &str, stop: impl Future<Output = ()>) -> Case {
+        let scenario = parse(Path::new("x.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let setting = Setting {
+            agent: "/nowhere".into(),
+            http: loopback,
+            rtmp: loopback,
+            login: Some("nobody".into()),
+            patience: None,
+            doubt: true,
+        };
+        run(&scenario, &setting, Instant::now(), |_| {}, stop).await
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_is_an_event_once_it_is_decided() {
+        let text = "name = 'x'\n[[step]]\nafter = 'alone'\nwithin = '20s'\npause = true\n[[expect]]\nid = 'alone'\n\
+                    name = 'nobody comes'\nnever = true\nwithin = '200ms'\ndevice = { online = true }";
+        let case = outcome(text, pending()).await;
+        assert_eq!((case.verdict, case.reason.as_str()), (Says::Pass, ""));
+        let evidence = format!("{:?}", case.evidence);
+        let doubted = "nobody comes: with never = false: online is false, expected true";
+        assert!(evidence.contains(doubted), "{evidence}");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_stopped_says_so_and_keeps_what_was_seen() {
+        let text = "name = 'x'\n[[step]]\nafter = 'online'\ncall = 'x'";
+        let case = outcome(text, ready(())).await;
+        assert_eq!(case.verdict, Says::Fail);
+        assert!(case.reason.contains("stopped by hand"), "{}", case.reason);
+    }
 }

@@ -35,6 +35,8 @@ pub struct Setting {
     pub login: Option<String>,
     /// What everything is waited for at most, where that is less than a scenario says.
     pub patience: Option<std::time::Duration>,
+    /// Whether each expectation that was met is changed and judged again, and has to fail then.
+    pub doubt: bool,
 }
 
 /// Everything that runs for one scenario.

@@ -4,15 +4,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ivt_proto::rpc::RpcError;
-use ivt_sim::cloud::NOT_ANSWERED;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 
 use super::agent::Agent;
+use super::answer::{filled, judged};
+use super::doubt::{self, Doubt};
 use super::events::Events;
-use super::format::{Action, AgentOrder, Countable, Scenario, Step, Subject, Thing, Wanted};
+use super::format::{Action, AgentOrder, Countable, Scenario, Step, Subject, Thing};
 use super::judge::Judge;
 use super::pattern::Pattern;
 use super::stage::Stage;
@@ -35,6 +36,8 @@ pub(super) struct Run<'a> {
     pub(super) deeds: Mutex<Vec<Deed>>,
     /// What everything is waited for at most.
     pub(super) patience: Duration,
+    /// What became of changes of what steps wait for and are answered; `None` where nobody asks.
+    pub(super) doubts: Option<Mutex<Vec<Doubt>>>,
 }
 
 /// A step that was carried out.
@@ -95,6 +98,12 @@ impl Run<'_> {
         values.fill(value, &|name, argument| self.stage.built_in(name, argument))
     }
 
+    fn doubt(&self, more: impl FnOnce() -> Vec<Doubt>) {
+        if let Some(doubts) = &self.doubts {
+            doubts.lock().unwrap_or_else(PoisonError::into_inner).extend(more());
+        }
+    }
+
     fn note(&self, deed: Deed) {
         self.deeds.lock().unwrap_or_else(PoisonError::into_inner).push(deed);
     }
@@ -120,7 +129,7 @@ pub(super) async fn carry_out(
                 if let Some(id) = &step.id {
                     run.events.happen(id, before);
                 }
-                act(run, &step.action, agent, &mut second).await
+                act(run, step, agent, &mut second).await
             }
             Err(why) => {
                 before = run.watch.now();
@@ -152,6 +161,8 @@ async fn wait(run: &Run<'_>, step: &Step, before: Duration) -> Result<(), String
         loop {
             let look = judge.look(run.stage, run.watch);
             if look.met {
+                let what = format!("{} waits", describe(&step.action));
+                run.doubt(|| doubt::of_subject((step.line, &what), &judge, run.watch));
                 break;
             }
             if run.watch.now() > until {
@@ -178,18 +189,20 @@ async fn happened(run: &Run<'_>, step: &Step, until: Duration) -> Result<(), Str
 
 async fn act(
     run: &Run<'_>,
-    action: &Action,
+    step: &Step,
     agent: &mut Option<Agent>,
     second: &mut JoinSet<()>,
 ) -> Result<(), String> {
     let stage = run.stage;
     let said = |error: RpcError| error.msg;
-    match action {
+    match &step.action {
         Action::Call { method, params, outcome, save } => {
             let params = params.as_ref().map(|params| run.fill(params)).transpose()?;
             let answer = stage.device.call(method, params).await;
-            let answer = judged(run, outcome, answer)?;
-            run.save(save, &answer)
+            let wanted = filled(outcome, |value| run.fill(value))?;
+            let answered = judged(&wanted, &answer)?;
+            run.doubt(|| doubt::of_outcome((step.line, method), &wanted, &answer));
+            run.save(save, &answered)
         }
         Action::Notify { event, params } => {
             let params = params.as_ref().map(|params| run.fill(params)).transpose()?;
@@ -253,70 +266,43 @@ async fn act(
             let own = &run.scenario.device;
             let code = if code.is_empty() { stage.device.code() } else { code };
             let password = if password.is_empty() { &own.password } else { password };
-            log_in(stage, code, password, *stay, *status, second).await
+            let got = log_in(stage, code, password, *stay, second).await?;
+            let judge = |wanted: u16| {
+                (got != wanted).then(|| format!("the login was answered {got}, expected {wanted}"))
+            };
+            run.doubt(|| {
+                let other = if *status == 101 { 401 } else { 101 };
+                let change = format!("status = {other}");
+                vec![Doubt::new((step.line, "login"), change, judge(other))]
+            });
+            judge(*status).map_or(Ok(()), Err)
         }
         Action::Pause => Ok(()),
     }
 }
 
-/// What a call was answered with, where it is what is wanted.
-fn judged(
-    run: &Run<'_>,
-    wanted: &Wanted,
-    answer: Result<Value, RpcError>,
-) -> Result<Value, String> {
-    match (wanted, answer) {
-        (_, Err(error)) if error.code == NOT_ANSWERED => Err(error.msg),
-        (Wanted::Answer(pattern), Ok(answer)) => {
-            let pattern = pattern.as_ref().map(|pattern| run.fill(&pattern.0)).transpose()?;
-            match pattern.map(Pattern).filter(|pattern| !pattern.fits(&answer)) {
-                Some(pattern) => Err(format!("answered {answer}, expected {pattern}")),
-                None => Ok(answer),
-            }
-        }
-        (Wanted::Answer(_), Err(error)) => {
-            Err(format!("refused with {}: {}", error.code, error.msg))
-        }
-        (Wanted::Error(_), Ok(answer)) => Err(format!("answered {answer}, expected an error")),
-        (Wanted::Error(pattern), Err(error)) => {
-            let pattern = Pattern(run.fill(&pattern.0)?);
-            let whole = json!({ "code": error.code, "msg": error.msg });
-            if pattern.fits(&whole) || pattern.fits(&json!(error.code)) {
-                Ok(whole)
-            } else {
-                Err(format!("refused with {whole}, expected {pattern}"))
-            }
-        }
-    }
-}
-
-/// Logs in as a second device, and stays for a while.
+/// Logs in as a second device, and stays for a while; the status of the answer.
 async fn log_in(
     stage: &Stage,
     code: &str,
     password: &str,
     stay: Duration,
-    status: u16,
     second: &mut JoinSet<()>,
-) -> Result<(), String> {
+) -> Result<u16, String> {
     let url = stage.cloud.login_url(code, password);
     let connecting = tokio_tungstenite::connect_async(url.as_str());
     let connected = timeout(CONNECT, connecting).await;
-    let got = match connected.map_err(|_| "the cloud did not answer the login")? {
+    match connected.map_err(|_| "the cloud did not answer the login")? {
         Ok((socket, response)) => {
             second.spawn(async move {
                 sleep(stay).await;
                 drop(socket);
             });
-            response.status().as_u16()
+            Ok(response.status().as_u16())
         }
-        Err(SocketError::Http(response)) => response.status().as_u16(),
-        Err(error) => return Err(format!("no login: {error}")),
-    };
-    if got == status {
-        return Ok(());
+        Err(SocketError::Http(response)) => Ok(response.status().as_u16()),
+        Err(error) => Err(format!("no login: {error}")),
     }
-    Err(format!("the login was answered {got}, expected {status}"))
 }
 
 /// The action in a few words.

@@ -128,7 +128,13 @@ fn facts(mut table: Fields<'_>, of: Thing, known: &[(&'static str, Kind)]) -> Op
     for (name, kind) in known.iter().copied() {
         let wanted = match kind {
             Number => bound(&mut table, name).map(Is::Number),
-            Text => table.text(name).map(Is::Text),
+            Text => {
+                let text = table.text(name);
+                if text.as_deref() == Some("*") {
+                    table.wrong(format!("{name} = \"*\" is always so: it says nothing"));
+                }
+                text.map(Is::Text)
+            }
             Flag => table.flag(name).map(Is::Flag),
         };
         clauses.extend(wanted.map(|wanted| Clause { name, wanted }));
@@ -141,8 +147,18 @@ fn facts(mut table: Fields<'_>, of: Thing, known: &[(&'static str, Kind)]) -> Op
     (!is_empty).then_some(Subject::Facts { of, clauses })
 }
 
-/// A number, or text with the bounds of one.
+/// A number, or text with the bounds of one. Nothing that is counted or measured is ever below 0.
 fn bound(fields: &mut Fields<'_>, key: &'static str) -> Option<Bound> {
+    let bound = any_bound(fields, key)?;
+    if bound.is_empty() {
+        fields.wrong(format!("{key} {bound} is always so: it says nothing"));
+    } else if bound.is_impossible() {
+        fields.wrong(format!("{key} {bound} is never so: there is nothing below 0"));
+    }
+    Some(bound)
+}
+
+fn any_bound(fields: &mut Fields<'_>, key: &'static str) -> Option<Bound> {
     match fields.json(key)? {
         serde_json::Value::Number(number) => number.as_f64().map(Bound::exactly),
         serde_json::Value::String(text) => match text.parse() {

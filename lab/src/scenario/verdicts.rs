@@ -2,20 +2,11 @@
 
 use std::time::Duration;
 
+use super::course::{Course, Looks, Outcome};
+use super::doubt::{self, Doubt};
 use super::format::Expect;
-use super::judge::Judge;
+use super::judge::{Judge, Look};
 use super::steps::Run;
-
-/// What became of an expectation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is not decided yet.
-    Open,
-    /// It was met, at this time.
-    Met(Duration),
-    /// It was not, for this reason.
-    Failed(Duration, String),
-}
 
 /// One expectation under way.
 pub(super) struct Verdict<'a> {
@@ -24,16 +15,14 @@ pub(super) struct Verdict<'a> {
     /// When it began to be looked at.
     pub(super) since: Option<Duration>,
     judge: Option<Judge>,
-    /// Since when it has been so without a break.
-    met: Option<Duration>,
-    /// What there was instead at the last look.
-    instead: String,
+    course: Course,
+    looks: Looks,
 }
 
 impl<'a> Verdict<'a> {
     pub(super) fn new(expect: &'a Expect) -> Self {
-        let instead = String::new();
-        Self { expect, outcome: Outcome::Open, since: None, judge: None, met: None, instead }
+        let (course, looks) = (Course::default(), Looks::default());
+        Self { expect, outcome: Outcome::Open, since: None, judge: None, course, looks }
     }
 
     /// Looks, unless it is decided or for the end.
@@ -43,37 +32,10 @@ impl<'a> Verdict<'a> {
         }
         let now = run.watch.now();
         let Some(since) = self.begin(run, now) else { return };
-        let expect = self.expect;
-        let patience = expect.within.min(run.patience);
-        let is_met = self.is_met(run);
-        match (is_met, expect.hold) {
-            (true, None) if expect.never => self.fail(run, now, "it was so".into()),
-            (true, Some(_)) if expect.never => self.fail(run, now, "it was so".into()),
-            (true, None) => self.pass(run, now, since),
-            (true, Some(hold)) => {
-                let from = *self.met.get_or_insert(now);
-                if now.saturating_sub(from) >= hold {
-                    self.pass(run, now, since);
-                }
-            }
-            (false, _) if expect.never => {
-                if now.saturating_sub(since) >= expect.hold.unwrap_or(patience) {
-                    self.outcome = Outcome::Met(now);
-                }
-            }
-            (false, Some(_)) if self.met.is_some() => {
-                let held = now.saturating_sub(self.met.unwrap_or(now));
-                self.fail(
-                    run,
-                    now,
-                    format!("it was so for {:.1} s, then {}", held.as_secs_f64(), self.instead),
-                );
-            }
-            (false, _) if now.saturating_sub(since) > patience => {
-                self.fail(run, now, format!("not within {patience:?}: {}", self.instead));
-            }
-            (false, _) => {}
-        }
+        let look = self.look_once(run, now);
+        let patience = self.expect.within.min(run.patience);
+        let outcome = self.course.go_on(self.expect, patience, since, now, &look);
+        self.decide(run, outcome);
     }
 
     /// Fails where it waits for what will not happen any more, or for anything once the steps have been done for longer
@@ -89,7 +51,7 @@ impl<'a> Verdict<'a> {
             && (missing.never || waited)
         {
             let why = format!("it was not looked at: \"{}\" did not happen", missing.id);
-            self.fail(run, now, why);
+            self.decide(run, Outcome::Failed(now, why));
         }
     }
 
@@ -99,23 +61,28 @@ impl<'a> Verdict<'a> {
             return;
         }
         let now = run.watch.now();
-        let Some(_) = self.begin(run, now) else {
+        let Some(since) = self.begin(run, now) else {
             let waited = self.expect.after.join(", ");
-            return self.fail(run, now, format!("it was not looked at: {waited} did not happen"));
+            let why = format!("it was not looked at: {waited} did not happen");
+            return self.decide(run, Outcome::Failed(now, why));
         };
-        let is_met = self.is_met(run);
-        if is_met == self.expect.never {
-            let why = if is_met { "it was so".to_owned() } else { self.instead.clone() };
-            return self.fail(run, now, why);
+        let look = self.look_once(run, now);
+        let outcome = self.course.end(self.expect, since, now, &look);
+        self.decide(run, outcome);
+    }
+
+    /// What became of each change of what it says, where it was met.
+    pub(super) fn doubts(&self, run: &Run<'_>) -> Vec<Doubt> {
+        let (Outcome::Met(_), Some(since), Some(judge)) = (&self.outcome, self.since, &self.judge)
+        else {
+            return Vec::new();
+        };
+        let mut doubts = doubt::of_times(self.expect, since, &self.looks);
+        if !self.expect.never {
+            let place = (self.expect.line, self.expect.name.as_str());
+            doubts.extend(doubt::of_subject(place, judge, run.watch));
         }
-        if self.expect.hold.is_some() && !self.expect.never {
-            return self.fail(
-                run,
-                now,
-                "the scenario ended before it was so for long enough".into(),
-            );
-        }
-        self.pass(run, now, now);
+        doubts
     }
 
     fn begin(&mut self, run: &Run<'_>, now: Duration) -> Option<Duration> {
@@ -125,7 +92,7 @@ impl<'a> Verdict<'a> {
         self.since
     }
 
-    fn is_met(&mut self, run: &Run<'_>) -> bool {
+    fn look_once(&mut self, run: &Run<'_>, now: Duration) -> Look {
         let judge = match &mut self.judge {
             Some(judge) => judge,
             None => match run.subject(&self.expect.subject) {
@@ -133,45 +100,32 @@ impl<'a> Verdict<'a> {
                     let from = self.since.unwrap_or_default();
                     self.judge.insert(Judge::new(subject, from))
                 }
-                Err(why) => {
-                    self.instead = why;
-                    return false;
-                }
+                Err(instead) => return Look { met: false, instead },
             },
         };
         let look = judge.look(run.stage, run.watch);
-        self.instead = look.instead;
-        look.met
+        self.looks.add(now, look.clone());
+        look
     }
 
-    fn pass(&mut self, run: &Run<'_>, now: Duration, since: Duration) {
-        let early = self.expect.not_before.saturating_sub(now.saturating_sub(since));
-        if early > Duration::ZERO {
-            let after = now.saturating_sub(since).as_secs_f64();
-            let not_before = self.expect.not_before;
-            return self.fail(
-                run,
-                now,
-                format!("it was so after {after:.1} s already, not before {not_before:?}"),
-            );
+    fn decide(&mut self, run: &Run<'_>, outcome: Outcome) {
+        // What must not be seen has nothing to save, and no time at which it was seen.
+        let judge = self.judge.as_ref().filter(|_| !self.expect.never);
+        self.outcome = match (outcome, judge.and_then(Judge::last)) {
+            (Outcome::Met(now), Some(packet)) => match run.save(&self.expect.save, packet) {
+                Ok(()) => Outcome::Met(now),
+                Err(why) => Outcome::Failed(now, why),
+            },
+            (outcome, _) => outcome,
+        };
+        let Some(id) = &self.expect.id else { return };
+        match self.outcome {
+            Outcome::Open => {}
+            Outcome::Failed(..) => run.events.fail(id),
+            Outcome::Met(now) => {
+                // What comes right behind a packet counts, though it came before the look.
+                run.events.happen(id, judge.and_then(Judge::seen_at).unwrap_or(now));
+            }
         }
-        if let Some(packet) = self.judge.as_ref().and_then(Judge::last)
-            && let Err(why) = run.save(&self.expect.save, packet)
-        {
-            return self.fail(run, now, why);
-        }
-        if let Some(id) = &self.expect.id {
-            // What comes right behind a packet counts, though it came before the look.
-            let at = self.judge.as_ref().and_then(Judge::seen_at);
-            run.events.happen(id, at.unwrap_or(now));
-        }
-        self.outcome = Outcome::Met(now);
-    }
-
-    fn fail(&mut self, run: &Run<'_>, now: Duration, why: String) {
-        if let Some(id) = &self.expect.id {
-            run.events.fail(id);
-        }
-        self.outcome = Outcome::Failed(now, why);
     }
 }

@@ -1,9 +1,10 @@
-//! What was seen so far: packets of the device, and how each stream went on.
+//! What was seen so far: packets of the device, how each stream went on, and what reached the cameras.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ivt_sim::camera::CameraSim;
 use ivt_sim::cloud::{CloudSim, Device, Direction, Packet, StreamInfo};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -32,10 +33,12 @@ struct State {
     /// Number of packets that were not kept.
     lost: u64,
     streams: BTreeMap<String, StreamWatch>,
+    /// By camera and unit, what reached them, in order.
+    orders: BTreeMap<(usize, usize), Vec<(Duration, String)>>,
 }
 
 /// A packet with its time since the start.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) at: Duration,
     pub(super) packet: Arc<Packet>,
@@ -80,10 +83,17 @@ impl Watch {
         }
     }
 
-    /// Looks at the streams of the cloud.
-    pub(super) fn sample(&self, cloud: &CloudSim) {
+    /// Looks at the streams of the cloud, and at the orders of the cameras.
+    pub(super) fn sample(&self, cloud: &CloudSim, cameras: &[CameraSim]) {
         let now = self.now();
         let mut state = self.lock();
+        for (number, camera) in cameras.iter().enumerate() {
+            for (channel, unit) in camera.units().iter().enumerate() {
+                let orders = state.orders.entry((number, channel)).or_default();
+                let more = unit.orders().into_iter().skip(orders.len());
+                orders.extend(more.map(|order| (now, format!("{order:?}"))));
+            }
+        }
         for info in cloud.streams() {
             state.streams.entry(info.key.clone()).or_default().sample(now, &info);
         }
@@ -97,6 +107,13 @@ impl Watch {
     /// Number of packets that came and were not kept: what counts packets cannot be judged then.
     pub(super) fn lost(&self) -> u64 {
         self.lock().lost
+    }
+
+    /// What reached a camera, each with the time of the look that found it.
+    pub(super) fn orders(&self, camera: usize) -> Vec<(Duration, String)> {
+        let state = self.lock();
+        let units = state.orders.range((camera, 0)..=(camera, usize::MAX));
+        units.flat_map(|(_, orders)| orders.iter().cloned()).collect()
     }
 
     /// How a stream went on.

@@ -13,6 +13,7 @@ use super::file::{self, WrongValue};
 use super::picture::Picture;
 use super::port::Port;
 use super::qr::Paint;
+use crate::slip::{did_you_mean, nearest};
 
 /// A program that is started, or is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ pub enum SettingsError {
     #[error("{0}")]
     Args(#[from] ArgsError),
     /// An option that is not there.
-    #[error("unknown option --{name}{}; see --help", hint(.nearest))]
+    #[error("unknown option --{name}{}; see --help", hint(*.nearest))]
     Unknown {
         /// What was written.
         name: String,
@@ -169,8 +170,8 @@ pub enum SettingsError {
     Parts(&'static str),
 }
 
-fn hint(nearest: &Option<&'static str>) -> String {
-    nearest.map(|name| format!("; did you mean --{name}?")).unwrap_or_default()
+fn hint(nearest: Option<&str>) -> String {
+    did_you_mean(nearest.map(|name| format!("--{name}")).as_deref())
 }
 
 impl Default for Settings {
@@ -237,7 +238,7 @@ impl Settings {
             let key = KEYS.iter().find(|key| key.name == name && name != "parts");
             let key = key.ok_or_else(|| SettingsError::Unknown {
                 name: name.to_owned(),
-                nearest: nearest(name),
+                nearest: meant(name),
             })?;
             match key.name {
                 "config" => config = Some(args.value::<PathBuf>()?),
@@ -319,8 +320,7 @@ impl Settings {
             "hosted-port" => self.ports.hosted = port(text)?,
             "hosted-page-port" => self.ports.hosted_page = port(text)?,
             unknown => {
-                let meant = nearest(unknown).map(|name| format!("; did you mean `{name}`?"));
-                return Err(format!("unknown key `{unknown}`{}", meant.unwrap_or_default()));
+                return Err(format!("unknown key `{unknown}`{}", did_you_mean(meant(unknown))));
             }
         }
         Ok(())
@@ -378,10 +378,8 @@ impl Part {
 }
 
 /// The key that is meant by a word with a slip.
-fn nearest(word: &str) -> Option<&'static str> {
-    let slips = |name: &str| strsim::damerau_levenshtein(name, &word.replace('_', "-"));
-    let nearest = KEYS.iter().map(|key| key.name).min_by_key(|name| slips(name))?;
-    (slips(nearest) <= nearest.len().div_ceil(3)).then_some(nearest)
+fn meant(word: &str) -> Option<&'static str> {
+    nearest(&word.replace('_', "-"), KEYS.iter().map(|key| key.name))
 }
 
 fn value(place: &str, reason: String) -> SettingsError {
@@ -511,7 +509,7 @@ mod tests {
     fn mistakes_on_the_command_line_are_named() {
         for (line, word) in [
             ("moon", "`moon` is no part"),
-            ("all --pictur clips", "did you mean --picture?"),
+            ("all --pictur clips", "did you mean `--picture`?"),
             ("all --zebra", "unknown option --zebra"),
             ("all --picture patern", "--picture"),
             ("device", "needs a cloud"),

@@ -79,7 +79,7 @@ mod tests {
             ("motion", "`motion`", "every=TIME"),
             ("smoke:at=1s", "`smoke`", "channel=N"),
             ("motion:channel=1", "``", "every=TIME"),
-            ("motion:at=5h,channel=1", "`at=5h`", "every=TIME"),
+            ("motion:at=25h,channel=1", "`at=25h`", "every=TIME"),
             ("motion:at=1s,channel=x", "`channel=x`", "channel=N"),
             ("motion:at=1s,channel=300", "`channel=300`", "channel=N"),
             ("motion:at=1s,channel=1,channel=2", "`channel=2`", "once"),

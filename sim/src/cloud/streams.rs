@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ivt_media::fmp4::Tracks;
-use ivt_media::frame::{AudioCodec, Frame, VideoCodec};
+use bytes::Bytes;
+use ivt_media::fmp4::{Muxer, Tracks};
+use ivt_media::frame::{AudioCodec, CLOCK_HZ, Frame, VideoCodec};
 use ivt_media::hub::Hub;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -19,12 +20,17 @@ const MAX_STREAMS: usize = 64;
 /// Most bytes of all rings together.
 const MAX_RING_BYTES: usize = 32 << 20;
 
+/// Largest key picture that is kept beside the ring, in bytes.
+const MAX_STILL: usize = 256 << 10;
+
 /// One stream key. It outlives its publishers, so that a player stays from one publish to the next.
 pub struct Stream {
     pub(super) hub: Arc<Hub>,
     /// The parameters of the present publish.
     pub(super) tracks: watch::Sender<Tracks>,
     info: watch::Sender<StreamInfo>,
+    /// The last key picture that was small enough; it stays when the publish ends.
+    still: Mutex<Option<Arc<Frame>>>,
 }
 
 /// The state of a stream. Counters run from its first publish on.
@@ -83,6 +89,7 @@ impl Stream {
             hub: Hub::new(ring_bytes),
             tracks: watch::Sender::default(),
             info: watch::Sender::new(info),
+            still: Mutex::default(),
         }
     }
 
@@ -133,7 +140,26 @@ impl Stream {
 
     /// Hands a frame to the players.
     pub(super) fn show(&self, frame: Frame) {
+        let frame = Arc::new(frame);
+        if frame.is_video() && frame.key && frame.data.len() <= MAX_STILL {
+            let still = frame.clone();
+            *self.still.lock().unwrap_or_else(PoisonError::into_inner) = Some(still);
+        }
         self.hub.push(frame);
+    }
+
+    /// The last key picture as MP4 of this single picture, which browsers show; `None` before the first.
+    pub fn still(&self) -> Option<Bytes> {
+        let frame = self.still.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let mut tracks = Tracks::default();
+        tracks.learn(&frame.track);
+        let (begin, mut muxer) = (frame.dts, Muxer::new(tracks, frame.dts));
+        let mut mp4 = muxer.init().to_vec();
+        muxer.push(frame);
+        for fragment in muxer.finish(begin.saturating_add(CLOCK_HZ)) {
+            mp4.extend_from_slice(&fragment.joined());
+        }
+        Some(mp4.into())
     }
 
     /// Counts a message that was no FLV.
@@ -247,7 +273,6 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use ivt_media::frame::{Track, VideoParams};
     use ivt_media::hub::{Item, Start};
 
@@ -278,6 +303,22 @@ mod tests {
         };
         stream.count(&frame, ms);
         stream.show(frame);
+    }
+
+    #[test]
+    fn the_last_key_picture_stays_when_the_publish_ends_and_is_bounded() {
+        let stream = Stream::new("a", 1 << 20);
+        let publish = stream.begin();
+        assert_eq!(stream.still(), None);
+        let picture = |byte: u8, length: usize| Bytes::from(vec![byte; length]);
+        push_bytes(&stream, 0, true, picture(7, 100));
+        push_bytes(&stream, 40, false, picture(8, 100));
+        stream.end(publish, "over");
+        let mp4 = stream.still().unwrap();
+        assert!(mp4[4..8] == *b"ftyp" && mp4.ends_with(&picture(7, 100)), "{mp4:?}");
+        assert_eq!(mp4.windows(4).filter(|name| name == b"moof").count(), 1);
+        push_bytes(&stream, 80, true, picture(9, MAX_STILL + 1));
+        assert_eq!(stream.still(), Some(mp4));
     }
 
     #[tokio::test]
