@@ -143,6 +143,7 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(
     let length = body.len();
     let text = format!(
         "{call} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         Content-Type: application/json\r\n\
          {headers}\r\n{body}"
     );
     socket.write_all(text.as_bytes()).await.unwrap();
