@@ -12,6 +12,7 @@ use matchit::Router;
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::gate::resetting;
 use super::guard::{self, Way};
 use super::reply::{Outgoing, Refusal, Reply};
 use super::route::{Access, Route, Verb};
@@ -106,7 +107,12 @@ pub(super) async fn admit(
     let Some(end) = gate.sessions().touch(key, Instant::now()) else {
         return Err(Refusal::logged_out());
     };
-    Ok(dispatch(call, found).await?.until(session::over(end)))
+    // A reset waits for nobody, and nothing of the old owner's is begun after it.
+    tokio::select! {
+        biased;
+        () = gate.given_up() => Err(resetting()),
+        answer = dispatch(call, found) => Ok(answer?.until(session::over(end))),
+    }
 }
 
 /// Answers a call by what was found.

@@ -9,6 +9,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::http::request::Parts;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -61,6 +62,14 @@ impl Call {
         let query = self.parts.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// A turn to write what a reset of the device takes away; held until it is written.
+    ///
+    /// # Errors
+    /// Who makes the call is not logged in any more.
+    pub(crate) async fn turn(&self) -> Result<OwnedMutexGuard<()>, Refusal> {
+        self.site.gate.turn_of(self.session).await
     }
 
     /// The body as JSON.

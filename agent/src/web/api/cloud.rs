@@ -91,7 +91,12 @@ async fn keep_authorities(mut call: Call) -> Result<Reply, Refusal> {
     trusted(&pem).map_err(|e| Refusal { field: "pem".into(), ..e })?;
     let config = call.site.console()?.config.clone();
     let certificates = Certificate::of_pem(pem.as_bytes());
-    let kept = spawn_blocking(move || authorities::keep(&config, pem.as_bytes())).await;
+    let turn = call.turn().await?;
+    let kept = spawn_blocking(move || {
+        let _turn = turn;
+        authorities::keep(&config, pem.as_bytes())
+    });
+    let kept = kept.await;
     let kept = kept.map_err(std::io::Error::from).flatten();
     let file = kept.map_err(|e| {
         let message = format!("the file cannot be kept: {e}; check device.state_dir");
