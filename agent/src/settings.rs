@@ -132,9 +132,11 @@ pub enum Error {
     #[cfg(feature = "ui")]
     #[error("{0} names a file: it cannot be set here, change it in the device's own file")]
     OwnFile(String),
-    /// An address would be at another server, and the saved password, whose key this is, would go there.
+    /// The saved password, whose key this is, would go to another server, or to one for which others vouch.
     #[cfg(feature = "ui")]
-    #[error("{0}: enter the password again: the one that is saved is for another address")]
+    #[error(
+        "{0}: enter the password again: the one that is saved is for another address, or for other authorities (CA)"
+    )]
     PasswordNeeded(String),
     /// It needs more rights than the process has.
     #[cfg(feature = "sandbox")]

@@ -6,6 +6,8 @@ mod admission;
 mod api;
 mod assets;
 mod authorities;
+#[cfg(test)]
+mod body_tests;
 mod button;
 mod call;
 mod camera;

@@ -96,3 +96,43 @@ test("a page that was left open asks the device for nothing", async (context) =>
   window.dispatchEvent(new Event("keydown"));
   assert.equal(asks(), 1, "somebody is back");
 });
+
+test("a stream of events that the network has forgotten is opened anew", async (context) => {
+  let now = 0;
+  context.mock.method(Date, "now", () => now);
+  /** @type {(() => void)[]} */
+  const ticks = [];
+  context.mock.method(globalThis, "setInterval", (tick) => ticks.push(tick));
+  context.mock.method(globalThis, "clearInterval", (number) => { ticks[number - 1] = () => {}; });
+  /** @type {any[]} */
+  const opened = [];
+  class Source extends EventTarget {
+    constructor() {
+      super();
+      opened.push(this);
+    }
+    close() { this.isClosed = true; }
+    tell(name, data) { this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(data) })); }
+  }
+  Object.assign(globalThis, { EventSource: Source });
+  const { listen } = await import("/parts/events.js");
+  const seen = [];
+  const stop = listen("/x", { state: (data) => seen.push(data) });
+  const pass = (seconds) => {
+    now += seconds * 1000;
+    ticks.forEach((tick) => tick());
+  };
+  for (const name of ["state", "alive", "alive"]) {
+    pass(10);
+    opened[0].tell(name, 1);
+  }
+  assert.deepEqual([opened.length, seen], [1, [1]], "whoever says that it is alive is");
+  pass(16);
+  assert.deepEqual([opened.length, opened[0].isClosed], [2, true]);
+  opened[0].tell("state", 2);
+  opened[1].tell("state", 3);
+  assert.deepEqual(seen, [1, 3]);
+  stop();
+  pass(60);
+  assert.equal(opened.length, 2, "nobody listens any more");
+});

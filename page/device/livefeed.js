@@ -120,6 +120,11 @@ export class LiveFeed {
     const attempt = new AbortController();
     const stop = () => attempt.abort();
     signal.addEventListener("abort", stop, { once: true });
+    let [isLate, begun] = [false, false];
+    const late = () => {
+      isLate = true;
+      stop();
+    };
     // Asking again for a stream that the browser cannot play changes nothing.
     const rest = () => {
       stop();
@@ -127,18 +132,19 @@ export class LiveFeed {
         signal.addEventListener("abort", () => resolve(0), { once: true });
       });
     };
-    let silence = setTimeout(stop, 3 * SILENCE_MS);
+    let silence = setTimeout(late, 3 * SILENCE_MS);
     try {
       const response = await fetch(`/api/v1/channels/${channel}/live.mp4?stream=${stream}&sound=${sound}`, { signal: attempt.signal });
       if (!response.ok || !response.body) throw await refusal(response);
       this.type = response.headers.get("content-type") ?? "";
       this.#say(null);
+      begun = true;
       if (!this.player.begin(this.type)) return await rest();
       const reader = response.body.getReader();
       let [newest, since] = [this.player.newest, Date.now()];
       for (;;) {
         clearTimeout(silence);
-        silence = setTimeout(stop, SILENCE_MS);
+        silence = setTimeout(late, SILENCE_MS);
         const { done, value } = await reader.read();
         if (done) return AGAIN_AT_ONCE_MS;
         this.player.take(value);
@@ -150,6 +156,10 @@ export class LiveFeed {
           return 0;
         }
       }
+    } catch (error) {
+      // The browser slept, or the line did: a stream that was there is asked for once more before anybody is told.
+      if (isLate && begun && !signal.aborted) return AGAIN_AT_ONCE_MS;
+      throw error;
     } finally {
       clearTimeout(silence);
       signal.removeEventListener("abort", stop);

@@ -95,8 +95,10 @@ async function send(method, path, body, { signal, seconds = 30 }) {
   }
   /** @type {RequestInit} */
   const request = { method, signal: either.signal };
-  if (body instanceof Blob) request.body = body;
-  else if (body !== undefined) {
+  if (body instanceof Blob) {
+    request.headers = { "content-type": "application/octet-stream" };
+    request.body = body;
+  } else if (body !== undefined) {
     request.headers = { "content-type": "application/json" };
     request.body = JSON.stringify(body);
   }

@@ -4,6 +4,8 @@ const BASE = "/api/v1";
 const AGAIN_MS = 2000;
 const CHECK_MS = 5000;
 const PATIENCE_MS = 3000;
+/** A stream that lives says something within 5 s. One that is silent for so long is lost, and no browser notices: the phone was locked. */
+const SILENCE_MS = 15000;
 
 /** The streams that are open, each by what opens it again.
  * @type {Set<() => void>} */
@@ -24,6 +26,9 @@ export function listen(path, handlers) {
   /** @type {EventSource | null} */
   let source = null;
   let timer = 0;
+  let heard = 0;
+  /** @type {Record<string, (data: any) => void>} */
+  const all = { alive: () => {}, ...handlers };
   const close = () => {
     clearTimeout(timer);
     source?.close();
@@ -33,9 +38,12 @@ export function listen(path, handlers) {
     close();
     const mine = new EventSource(BASE + path);
     source = mine;
-    for (const [name, handle] of Object.entries(handlers)) {
+    heard = Date.now();
+    for (const [name, handle] of Object.entries(all)) {
       mine.addEventListener(name, (event) => {
-        if (mine === source && "data" in event) handle(JSON.parse(String(event.data)));
+        if (mine !== source || !("data" in event)) return;
+        heard = Date.now();
+        handle(JSON.parse(String(event.data)));
       });
     }
     // An error of the browser has no data: the stream has broken, or was refused.
@@ -50,10 +58,14 @@ export function listen(path, handlers) {
     await explain().catch(() => {});
     if (streams.has(connect)) connect();
   };
+  const watch = setInterval(() => {
+    if (source && Date.now() - heard > SILENCE_MS) connect();
+  }, CHECK_MS);
   connect();
   streams.add(connect);
   return () => {
     close();
+    clearInterval(watch);
     streams.delete(connect);
   };
 }

@@ -82,7 +82,7 @@ impl Site {
         let length = body.len();
         let text = format!(
             "{call} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}",
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
             self.page
         );
         socket.write_all(text.as_bytes()).await.ok()?;

@@ -86,9 +86,19 @@ fn password(old: &Values, new: &Values, asked: &[Key]) -> Option<String> {
             && value == new.get(password)
             && asked.iter().all(|key| key.to_string() != *password)
     };
-    let found =
-        all.find(|(password, addresses)| is_kept(password) && is_moved(old, new, addresses));
+    let found = all.find(|(password, addresses)| {
+        let goes_elsewhere = is_moved(old, new, addresses)
+            || *password == "cloud.login_passwd" && is_vouched_for_by_others(old, new);
+        is_kept(password) && goes_elsewhere
+    });
     found.map(|(password, _)| password)
+}
+
+/// Whether other authorities than before say which server is the cloud: any of theirs may read the password.
+fn is_vouched_for_by_others(old: &Values, new: &Values) -> bool {
+    let address = new.get("cloud.url").and_then(Value::as_str).and_then(place);
+    let is_encrypted = address.is_some_and(|(scheme, ..)| scheme == "wss");
+    is_encrypted && old.get("cloud.ca_file") != new.get("cloud.ca_file")
 }
 
 /// Whether one of the addresses is at a server that none of them was at before.
@@ -167,6 +177,30 @@ mod tests {
         let mut less = old.clone();
         less.remove("channel.1.sub");
         assert_eq!(file(&old, &less), None);
+    }
+
+    #[test]
+    fn a_saved_password_stays_with_who_vouches_for_its_server() {
+        let saved = |url: &str| {
+            values(json!({ "cloud.url": url, "cloud.ca_file": "a", "cloud.login_passwd": "p" }))
+        };
+        let key: Key = "cloud.login_passwd".parse().unwrap();
+        for (url, ca, is_needed) in [
+            ("wss://cloud/ivc", Some("a"), false),
+            ("wss://cloud/ivc", Some("b"), true),
+            ("wss://cloud/ivc", None, true),
+            ("ws://cloud/ivc", Some("b"), false),
+        ] {
+            let old = saved(url);
+            let mut new = old.clone();
+            new.remove("cloud.ca_file");
+            new.extend(ca.map(|ca| ("cloud.ca_file".to_owned(), ca.into())));
+            let needed = password(&old, &new, &[]);
+            assert_eq!(needed.is_some(), is_needed, "{url} {ca:?}");
+            assert_eq!(password(&old, &new, std::slice::from_ref(&key)), None, "it is given again");
+            new.remove("cloud.login_passwd");
+            assert_eq!(password(&old, &new, &[]), None, "it goes with the authorities");
+        }
     }
 
     #[test]

@@ -4,17 +4,18 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ALLOW, HeaderValue, LOCATION};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use matchit::Router;
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::gate::resetting;
 use super::guard::{self, Way};
 use super::reply::{Outgoing, Refusal, Reply};
-use super::route::{Access, Route};
+use super::route::{Access, Route, Verb};
 use super::site::Site;
 use super::{api, assets, cookie, headers, session, sockets};
 use crate::config::Web;
@@ -106,13 +107,19 @@ pub(super) async fn admit(
     let Some(end) = gate.sessions().touch(key, Instant::now()) else {
         return Err(Refusal::logged_out());
     };
-    Ok(dispatch(call, found).await?.until(session::over(end)))
+    // A reset waits for nobody, and nothing of the old owner's is begun after it.
+    tokio::select! {
+        biased;
+        () = gate.given_up() => Err(resetting()),
+        answer = dispatch(call, found) => Ok(answer?.until(session::over(end))),
+    }
 }
 
 /// Answers a call by what was found.
 pub(super) async fn dispatch(mut call: Call, found: Found) -> Result<Reply, Refusal> {
     match found {
         Found::Route(route, parameters) => {
+            check_kind(&call, route)?;
             call.parameters = parameters;
             (route.answer)(call).await
         }
@@ -126,6 +133,23 @@ pub(super) async fn dispatch(mut call: Call, found: Found) -> Result<Reply, Refu
             Ok(Reply::from(refusal).with_header(ALLOW, allowed))
         }
     }
+}
+
+/// Refuses a body that does not say it is what the route takes: a form on another site can send plain text, fields or
+/// files, and nothing else.
+fn check_kind(call: &Call, route: &Route) -> Result<(), Refusal> {
+    let wanted = route.takes.kind();
+    let is_right = match call.parts.headers.get(CONTENT_TYPE) {
+        _ if route.verb == Verb::Get => true,
+        None => call.body.is_end_stream(),
+        Some(kind) => {
+            let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            kind.trim().eq_ignore_ascii_case(wanted)
+        }
+    };
+    let message = format!("the body must say that it is {wanted} (content-type)");
+    let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", message);
+    if is_right { Ok(()) } else { Err(refusal) }
 }
 
 /// Finds what a call asks for.

@@ -20,9 +20,7 @@ const NAME: (&str, &str) = ("cloud-ca-", ".pem");
 /// The device keeps nothing, or the disk does not take it.
 pub(crate) fn keep(config: &Config, pem: &[u8]) -> io::Result<String> {
     let folder = folder(config).ok_or(io::ErrorKind::NotFound)?;
-    let digest = Sha256::digest(pem);
-    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let file = folder.join([NAME.0, &digits, NAME.1].concat());
+    let file = folder.join(name(pem));
     DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     for entry in fs::read_dir(&folder)?.filter_map(Result::ok) {
         let other = entry.path();
@@ -38,12 +36,25 @@ pub(crate) fn keep(config: &Config, pem: &[u8]) -> io::Result<String> {
     file.into_os_string().into_string().map_err(|_| io::ErrorKind::InvalidFilename.into())
 }
 
+/// Whether a text in PEM is what the configuration's authorities are, as far as they were given on the page.
+pub(crate) fn is_in_force(config: &Config, pem: &str) -> bool {
+    let file = config.cloud.ca_file.as_deref().filter(|file| is_ours(config, file));
+    file.and_then(Path::file_name).is_some_and(|file| file == name(pem.as_bytes()).as_str())
+}
+
 /// Whether a path is that of a file of this kind.
 pub(crate) fn is_ours(config: &Config, file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let digits = name.strip_prefix(NAME.0).and_then(|name| name.strip_suffix(NAME.1));
     file.parent().map(Path::to_owned) == folder(config)
         && digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Name of the file of a text in PEM.
+fn name(pem: &[u8]) -> String {
+    let digest = Sha256::digest(pem);
+    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    [NAME.0, &digits, NAME.1].concat()
 }
 
 fn folder(config: &Config) -> Option<PathBuf> {
@@ -62,6 +73,7 @@ mod tests {
         config.state_dir = Some(folder.path().join("state"));
         let first = PathBuf::from(keep(&config, b"a").unwrap());
         config.cloud.ca_file = Some(first.clone());
+        assert!(is_in_force(&config, "a") && !is_in_force(&config, "b"));
         let second = PathBuf::from(keep(&config, b"b").unwrap());
         assert!(first.exists() && second.exists());
         let third = PathBuf::from(keep(&config, b"c").unwrap());

@@ -9,6 +9,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::http::request::Parts;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -63,6 +64,14 @@ impl Call {
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
+    /// A turn to write what a reset of the device takes away; held until it is written.
+    ///
+    /// # Errors
+    /// Who makes the call is not logged in any more.
+    pub(crate) async fn turn(&self) -> Result<OwnedMutexGuard<()>, Refusal> {
+        self.site.gate.turn_of(self.session).await
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
@@ -77,11 +86,61 @@ impl Call {
     /// # Errors
     /// It is too long, too slow, or broken off.
     pub(crate) async fn bytes(&mut self, longest: usize) -> Result<Bytes, Refusal> {
-        let body = std::mem::take(&mut self.body);
-        match timeout(PATIENCE, Limited::new(body, longest).collect()).await {
-            Ok(Ok(whole)) => Ok(whole.to_bytes()),
-            Ok(Err(_)) => Err(Refusal::too_long(longest)),
-            Err(_) => Err(Refusal::too_slow()),
+        whole(std::mem::take(&mut self.body), longest).await
+    }
+}
+
+async fn whole(body: Incoming, longest: usize) -> Result<Bytes, Refusal> {
+    match timeout(PATIENCE, Limited::new(body, longest).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(_)) => Err(Refusal::too_long(longest)),
+        Err(_) => Err(Refusal::too_slow()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt as _, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A body that comes in these pieces, each after a time.
+    fn body(pieces: Vec<(Vec<u8>, u64)>) -> Incoming {
+        let frames = stream::iter(pieces).then(|(piece, seconds)| async move {
+            sleep(Duration::from_secs(seconds)).await;
+            Ok(Frame::data(Bytes::from(piece)))
+        });
+        BoxBody::new(StreamBody::new(frames))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_body_is_read_whole_or_refused_for_its_length_or_its_time(
+            pieces in vec((vec(any::<u8>(), 0..64), 0u64..4), 0..12),
+            longest in 0usize..600,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let sent: Vec<u8> = pieces.iter().flat_map(|(piece, _)| piece.clone()).collect();
+            let took: u64 = pieces.iter().map(|(_, seconds)| seconds).sum();
+            let read = runtime.block_on(whole(body(pieces), longest));
+            match read {
+                Ok(read) => prop_assert!(read == sent && sent.len() <= longest),
+                Err(refusal) if refusal.code == "too_slow" => prop_assert!(took >= PATIENCE.as_secs()),
+                Err(refusal) => {
+                    prop_assert!(refusal.code == "too_long" && sent.len() > longest);
+                }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whose the device is: nobody's until somebody has claimed it with a password, which then opens it.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) struct Gate {
     guesses: Mutex<Guesses>,
     /// Lets one hash be made at a time, for their memory.
     hashing: Arc<Semaphore>,
-    /// Held by who claims the device, changes its password or resets it, until that is on the disk.
+    /// Held by who claims the device, changes its password or settings, or resets it, until that is on the disk.
     changing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -98,6 +99,30 @@ impl Gate {
     /// Waits until nobody changes the password any more; nobody does until what is returned is dropped.
     pub(super) async fn hold(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.changing).lock_owned().await
+    }
+
+    /// A turn to write for the session `key`, in which the device is not reset: what is written would outlast that.
+    /// `key` is `None` where the call needs no session.
+    ///
+    /// # Errors
+    /// The session has ended meanwhile.
+    pub(super) async fn turn_of(&self, key: Option<Key>) -> Result<OwnedMutexGuard<()>, Refusal> {
+        let turn = self.hold().await;
+        match key.is_none_or(|key| self.sessions().has(key)) {
+            true => Ok(turn),
+            false => Err(Refusal::logged_out()),
+        }
+    }
+
+    /// Returns when the device becomes nobody's.
+    pub(super) async fn given_up(&self) {
+        let mut claimed = self.claimed();
+        while claimed.changed().await.is_ok() {
+            if !*claimed.borrow_and_update() {
+                return;
+            }
+        }
+        pending().await
     }
 
     /// Takes over what a reset has left. Waits for the disk.
@@ -334,7 +359,7 @@ fn read(store: &StateStore) -> Chosen {
     }
 }
 
-fn resetting() -> Refusal {
+pub(super) fn resetting() -> Refusal {
     let message =
         "the device is being reset, or its password is changed: try again in a few seconds";
     Refusal::unavailable("resetting", message)
@@ -418,6 +443,22 @@ mod tests {
             assert!(!rig.gate.is_claimed() && !rig.store.has(SUBJECT), "after {turns}");
             rig.gate.claim(OLD, false).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_writing_is_waited_for_and_who_comes_later_is_refused() {
+        let rig = rig().await;
+        let name = rig.gate.log_in(OLD, here(), false).await.unwrap();
+        let key = rig.gate.sessions().find(&name, false, Instant::now()).unwrap();
+        let turn = rig.gate.turn_of(Some(key)).await.unwrap();
+        {
+            let mut reset = pin!(rig.reset());
+            assert!(reset.as_mut().now_or_never().is_none() && rig.store.has(SUBJECT));
+            drop(turn);
+            reset.await;
+        }
+        assert!(!rig.store.has(SUBJECT));
+        assert_eq!(rig.gate.turn_of(Some(key)).await.unwrap_err().code, "logged_out");
     }
 
     #[tokio::test]

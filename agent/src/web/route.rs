@@ -28,6 +28,14 @@ pub(crate) enum Access {
     Session,
 }
 
+/// What the body of a call is. No form of another site's page can send either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Json,
+    /// A file, as it is.
+    File,
+}
+
 /// One method of one path.
 #[derive(Clone, Copy)]
 pub(crate) struct Route {
@@ -35,28 +43,29 @@ pub(crate) struct Route {
     /// The path, with its parameters as `{name}`.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
+    pub(crate) takes: Takes,
     pub(crate) answer: Handler,
 }
 
 impl Route {
     /// Reads something.
     pub(crate) const fn get(path: &'static str, answer: Handler) -> Self {
-        Self { verb: Verb::Get, path, access: Access::Session, answer }
+        Self::new(Verb::Get, path, answer)
     }
 
     /// Does something.
     pub(crate) const fn post(path: &'static str, answer: Handler) -> Self {
-        Self { verb: Verb::Post, path, access: Access::Session, answer }
+        Self::new(Verb::Post, path, answer)
     }
 
     /// Puts something in the place of what was there.
     pub(crate) const fn put(path: &'static str, answer: Handler) -> Self {
-        Self { verb: Verb::Put, path, access: Access::Session, answer }
+        Self::new(Verb::Put, path, answer)
     }
 
     /// Removes something.
     pub(crate) const fn delete(path: &'static str, answer: Handler) -> Self {
-        Self { verb: Verb::Delete, path, access: Access::Session, answer }
+        Self::new(Verb::Delete, path, answer)
     }
 
     /// The same route for everyone who reaches the page, also while the device has no owner yet.
@@ -67,6 +76,25 @@ impl Route {
     /// The same route for everyone who reaches the page.
     pub(crate) const fn public(self) -> Self {
         Self { access: Access::Public, ..self }
+    }
+
+    /// The same route, which takes a file.
+    pub(crate) const fn of_file(self) -> Self {
+        Self { takes: Takes::File, ..self }
+    }
+
+    const fn new(verb: Verb, path: &'static str, answer: Handler) -> Self {
+        Self { verb, path, access: Access::Session, takes: Takes::Json, answer }
+    }
+}
+
+impl Takes {
+    /// The media type.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::File => "application/octet-stream",
+        }
     }
 }
 

@@ -143,6 +143,7 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(
     let length = body.len();
     let text = format!(
         "{call} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         Content-Type: application/json\r\n\
          {headers}\r\n{body}"
     );
     socket.write_all(text.as_bytes()).await.unwrap();
@@ -359,4 +360,41 @@ async fn the_reset_file_ends_all_sessions_at_once() {
     let config = page.reload.control().store().load().unwrap();
     page.web.reset(&config).await;
     claim(port).await;
+}
+
+/// Settings that are on their way while the device is reset, whose files say the same after it as before.
+#[tokio::test]
+async fn what_the_old_owner_is_sending_does_not_outlast_the_reset() {
+    let (port, _kept) = free();
+    let page = page(&format!("127.0.0.1:{port}"), "reset_file = 'reset'\n").await;
+    let cookie = claim(port).await;
+    let before = page.text();
+    let version = ask(port, "GET /api/v1/settings", &cookie, "").await.body["version"].clone();
+    let cloud = json!({ "cloud.url": "ws://192.0.2.7/", "cloud.login_code": "old", "cloud.login_passwd": "0ld word" });
+    let body = json!({ "version": version, "changes": cloud }).to_string();
+    let mut socket = reach(port).await;
+    let length = body.len();
+    let head = format!(
+        "PUT /api/v1/settings HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nExpect: 100-continue\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n{cookie}\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // Once the body is asked for, the call was let in.
+    let mut first = [0; 12];
+    timeout(PATIENCE, socket.read_exact(&mut first)).await.unwrap().unwrap();
+    assert_eq!(&first, b"HTTP/1.1 100");
+
+    page.web.site.reset().unwrap();
+    timeout(PATIENCE, page.web.reset_asked()).await.unwrap();
+    let config = page.reload.control().store().load().unwrap();
+    page.web.reset(&config).await;
+    assert_eq!(page.text(), before);
+    let owner = claim(port).await;
+    socket.write_all(body.as_bytes()).await.ok();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, socket.read_to_end(&mut answer)).await.unwrap().ok();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(!answer.contains(" 200 "), "{answer}");
+    assert_eq!(page.text(), before);
+    assert_eq!(ask(port, "GET /api/v1/session", &owner, "").await.body["logged_in"], true);
 }

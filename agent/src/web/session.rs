@@ -67,6 +67,11 @@ impl Sessions {
         self.0.iter().any(is_it).then_some(key)
     }
 
+    /// Whether nobody has ended a session.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.0.iter().any(|session| session.key == key)
+    }
+
     /// Notes that a session is used. Returns what tells how long it lasts; the sender goes with the session.
     pub(super) fn touch(&mut self, key: Key, now: Instant) -> Option<watch::Receiver<Instant>> {
         let session = self.0.iter_mut().find(|session| session.key == key)?;

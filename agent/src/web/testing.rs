@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{COOKIE, HOST, SET_COOKIE};
+use hyper::header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
-use super::admission::{admit, dispatch, find};
+use super::admission::{Found, admit, dispatch, find};
 use super::call::Call;
 use super::guard::Way;
 use super::reply::{Outgoing, Reply};
@@ -66,8 +66,11 @@ impl Bench {
     /// Does as [`bytes`](Self::bytes), with an answer that may be endless.
     pub(crate) async fn open(&self, method: Method, path: &str, body: &str) -> Response<Outgoing> {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
-        let (parts, ()) = request.into_parts();
+        let (mut parts, ()) = request.into_parts();
         let found = find(&parts);
+        if let Found::Route(route, _) = &found {
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(route.takes.kind()));
+        }
         let call = self.call_of(parts, body);
         dispatch(call, found).await.unwrap_or_else(Reply::from).into_response()
     }
@@ -97,6 +100,10 @@ impl Bench {
     /// Makes a call as a browser does that sends `cookie`, or none where that is empty.
     pub(crate) async fn visit(&self, method: Method, path: &str, cookie: &str, body: &str) -> Seen {
         let request = Request::builder().method(method).uri(path).header(HOST, "127.0.0.1");
+        let request = match body {
+            "" => request,
+            _ => request.header(CONTENT_TYPE, "application/json"),
+        };
         let request = match cookie {
             "" => request,
             cookie => request.header(COOKIE, cookie),

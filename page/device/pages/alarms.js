@@ -112,7 +112,7 @@ async function buildDetection(panel, channel, trigger, context) {
       { name: "end_seconds", kind: "time", label: t("alarms.end"), max: DAY },
       { name: "sensitivity", kind: "number", label: t("alarms.sensitivity"), min: 0, max: 100,
         hint: t(can.sensitivity ? "alarms.sensitivity_hint" : "alarms.sensitivity_lacks") },
-      { name: "delay_seconds", kind: "number", label: t("alarms.delay"), min: 1, max: DAY, unit: "s" },
+      { name: "delay_seconds", kind: "number", label: t("alarms.delay"), min: 1, max: DAY, unit: t("alarms.seconds") },
     ],
     send: async ({ all_day: allDay, ...values }) => {
       fill(notice);

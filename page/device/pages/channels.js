@@ -54,7 +54,7 @@ async function showAll(element, context) {
   const table = buildTable(rows, [
     { name: "channel", label: t("channels.channel"), show: ({ number }) => String(number) },
     { name: "backend", label: t("channels.backend"), show: ({ number }) => backends(settings, number).join(", ") },
-    { name: "address", label: t("channels.address"), show: ({ number }) => shownAddress(settings, number) },
+    { name: "address", label: t("channels.address"), show: ({ number }) => shownAddress(settings, number) || "–" },
     { name: "streams", label: t("channels.streams"), show: ({ number }) => buildStreams(number, context) },
   ], { empty: t("channels.empty"), actions: ({ number }) => [[t("channels.change"), () => context.go(`channels/${number}`)]] });
   const add = make("a", { className: count ? "button" : "button go", href: "#/channels/add", textContent: t("channels.add") });

@@ -96,7 +96,7 @@ const texts = {
     "recording.range.hour": "1 小时",
     "recording.range.day": "24 小时",
     "recording.day_label": "最近 24 小时：已上传 {uploaded}，等待 {waiting}，丢失 {lost}",
-    "recording.day_since": "程序启动于{ago}；更早的时间只显示存储卡上尚存的录像。",
+    "recording.day_since": "程序启动于 {ago}；更早的时间只显示存储卡上尚存的录像。",
     "recording.day_missing": "变化太多：{time} 之前的内容不再显示。",
     "recording.pick": "点击色条可查看说明。",
     "recording.span.uploaded": "已上传",

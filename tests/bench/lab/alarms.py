@@ -26,13 +26,14 @@ STREAMS = {
 }
 # The emulator in the agent raises its first alarm so many seconds after its start, and then one a second.
 FIRST = 5
-SETTINGS = '[alarm]\nenable = ["external", "motion", "line"]\ndelay_seconds = 1\n[log]\nlevel = "warn"\n'
+ARMED = '[alarm]\nenable = ["external", "motion", "line"]\ndelay_seconds = 1\n'
+SETTINGS = f'{ARMED}[log]\nlevel = "warn"\n'
 
 
 def measure(count, profile, say):
     """Milliseconds for each stream: alarm to AlarmNotify, and to the last byte of its picture."""
     with concurrent.futures.ThreadPoolExecutor(len(STREAMS) + 1) as pool:
-        runs = {name: pool.submit(_one, *stream, count, profile) for name, stream in STREAMS.items()}
+        runs = {name: pool.submit(_one, name, count, profile) for name in STREAMS}
         runs["emulator"] = pool.submit(_emulator, count, profile)
         found = {name: run.result() for name, run in runs.items()}
     for name, figures in found.items():
@@ -40,26 +41,33 @@ def measure(count, profile, say):
     return found
 
 
-def _one(family, keys, triggers, count, profile):
+def camera(stack, folder, name, profile):
+    """Starts the camera of a stream of events; the keys of its channel, and the address at which its alarms are set off."""
+    family, keys, _ = STREAMS[name]
+    process = stack.enter_context(Process("camera-sim", [
+        built("camera-sim", profile), "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--control", "127.0.0.1:0",
+        "--family", family, "--user", USER, "--password", PASSWORD, "--pattern"], folder))
+    stream = process.said(r"rtsp://\S+/ch0/main")[0]
+    web, control = process.said(r"(?sm)(http://127\.0\.0\.1:\d+)/.*^(http://127\.0\.0\.1:\d+)/$").groups()
+    return f'{keys.format(web=web)}\nmain = "{stream}"\nusername = "{USER}"\npassword = "{PASSWORD}"', control
+
+
+def _one(name, count, profile):
+    triggers = STREAMS[name][2]
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
         cloud = Cloud(stack, folder, profile)
-        camera = stack.enter_context(Process("camera-sim", [
-            built("camera-sim", profile), "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--control", "127.0.0.1:0",
-            "--family", family, "--user", USER, "--password", PASSWORD, "--pattern"], folder))
-        stream = camera.said(r"rtsp://\S+/ch0/main")[0]
-        web, control = camera.said(r"(?sm)(http://127\.0\.0\.1:\d+)/.*^(http://127\.0\.0\.1:\d+)/$").groups()
-        channel = f'{keys.format(web=web)}\nmain = "{stream}"\nusername = "{USER}"\npassword = "{PASSWORD}"'
+        channel, control = camera(stack, folder, name, profile)
         Agent(stack, folder, cloud, [channel], program=[agent_program()], extra=SETTINGS)
-        _until_heard(cloud, control)
+        until_heard(cloud, control)
         notified, pictured = [], []
         while len(notified) < count:
             for trigger in triggers:
                 raised, alarm = _raise(cloud, control, trigger, TRIGGERS[trigger])
                 notified.append(alarm["time_ms"] - raised)
                 pictured.append(alarm["picture"]["time_ms"] - raised)
-            _end(cloud, control)
-        return {"notified": _share(notified), "pictured": _share(pictured), "count": len(notified)}
+            end(cloud, control)
+        return {"notified": share(notified), "pictured": share(pictured), "count": len(notified)}
 
 
 def _emulator(count, profile):
@@ -84,7 +92,7 @@ def _emulator(count, profile):
         moments = [started + (FIRST + at) * 1000 for at in range(count)]
         notified = [alarm["time_ms"] - moment for alarm, moment in zip(starts, moments)]
         pictured = [alarm["picture"]["time_ms"] - moment for alarm, moment in zip(starts, moments)]
-        return {"notified": _share(notified), "pictured": _share(pictured), "count": count}
+        return {"notified": share(notified), "pictured": share(pictured), "count": count}
 
 
 def _alarms(cloud):
@@ -93,7 +101,7 @@ def _alarms(cloud):
     return []
 
 
-def _trigger(control, trigger, on):
+def set_off(control, trigger, on):
     """Sets an alarm off, or ends it; the moment before that in milliseconds since 1970."""
     before = time.time() * 1000
     request = urllib.request.Request(f"{control}/trigger/0/{trigger}?on={json.dumps(on)}", b"", method="POST")
@@ -104,7 +112,7 @@ def _trigger(control, trigger, on):
 
 def _raise(cloud, control, trigger, number):
     last = max((alarm["number"] for alarm in _alarms(cloud)), default=0)
-    raised = _trigger(control, trigger, True)
+    raised = set_off(control, trigger, True)
 
     def complete():
         new = (a for a in _alarms(cloud) if a["number"] > last and a["type"] == number and a["state"] == "start" and a["picture"])
@@ -112,9 +120,9 @@ def _raise(cloud, control, trigger, number):
     return raised, wait_for(f"report and picture of {trigger}", complete, 15)
 
 
-def _end(cloud, control):
+def end(cloud, control):
     for trigger in TRIGGERS:
-        _trigger(control, trigger, False)
+        set_off(control, trigger, False)
 
     def over():
         alarms = _alarms(cloud)
@@ -123,17 +131,17 @@ def _end(cloud, control):
     wait_for("end of the alarms", over, 15)
 
 
-def _until_heard(cloud, control):
+def until_heard(cloud, control):
     """Waits until the agent listens."""
     for _ in range(10):
         try:
             _raise(cloud, control, "line", TRIGGERS["line"])
-            return _end(cloud, control)
+            return end(cloud, control)
         except Failed:
-            _trigger(control, "line", False)
+            set_off(control, "line", False)
     raise Failed("no alarm is heard")
 
 
-def _share(values):
+def share(values):
     values = sorted(values)
     return {"median": statistics.median(values), "p95": values[int(len(values) * 0.95) - 1], "max": values[-1]}

@@ -106,7 +106,9 @@ def device(results):
     if r := results.get("page"):
         lines += ["", f"A live viewer in the device's page costs {r['viewer'] * 100:.2f} % of a core, an RTMP publish of the same stream "
                   f"{r['publish'] * 100:.2f} %: {r['viewer'] / r['publish']:.2f} of it. An open page costs {r['grown']['page']:.2f} MiB of resident set, "
-                  f"a viewer {r['grown']['viewer']:.2f} MiB more."]
+                  f"a viewer {r['grown']['viewer']:.2f} MiB more. A browser can use it {r['usable']['median']:.0f} ms after its first byte, "
+                  f"{r['usable']['max']:.0f} ms at most; an alarm of the camera is in the page after {r['alarm']['median']:.0f} ms, "
+                  f"{r['alarm']['p95']:.0f} ms in 95 of 100 cases, {r['alarm']['max']:.0f} ms at most."]
     return lines
 
 

@@ -15,16 +15,17 @@ ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-s
 
 
 class Browser:
-    """One tab. Scripts run in the page and return JSON values; what the page saves lies in `downloads`."""
+    """One tab. Scripts run in the page and return JSON values; what the page saves lies in `downloads`. `arguments` are added to those
+    of the browser."""
 
-    def __init__(self, stack, folder):
+    def __init__(self, stack, folder, arguments=()):
         self.folder = folder
         chrome = next((found for found in map(shutil.which, ("chromium", "google-chrome")) if found), None)
         if not chrome or not shutil.which("chromedriver"):
             raise Failed("chromium or chromedriver is missing: run tests/interop/setup")
         self.base = f"http://127.0.0.1:{_driver(stack, folder)}"
         self.downloads = os.path.join(folder, "downloads")
-        options = {"binary": chrome, "args": ARGUMENTS + [f"--user-data-dir={os.path.join(folder, 'profile')}"],
+        options = {"binary": chrome, "args": [*ARGUMENTS, *arguments, f"--user-data-dir={os.path.join(folder, 'profile')}"],
                    "prefs": {"download.default_directory": self.downloads}}
         always = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         made = self._post("/session", {"capabilities": {"alwaysMatch": always}})
@@ -64,6 +65,18 @@ class Browser:
 
     def key_up(self, key):
         self._post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": [{"type": "keyUp", "value": key}]}]})
+
+    def devtools(self, command, **params):
+        """Gives the browser a command of its developer tools."""
+        return self._post("/goog/cdp/execute", {"cmd": command, "params": params})
+
+    def show_again(self):
+        """Shows the tab after it was hidden: another one is opened above it, and closed."""
+        tab = self._request("GET", "/window")
+        other = self._post("/window/new", {"type": "tab"})["handle"]
+        self._post("/window", {"handle": other})
+        self._request("DELETE", "/window")
+        self._post("/window", {"handle": tab})
 
     def narrow(self, width):
         """Makes the page as wide as a phone; the window cannot be that narrow."""

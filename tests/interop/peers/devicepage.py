@@ -1,10 +1,13 @@
 """The device's page: an agent that serves it, and a browser that is logged in there, as a technician uses both."""
 import base64
 import contextlib
+import hashlib
 import http.cookiejar
 import json
 import os
 import re
+import ssl
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -47,15 +50,19 @@ FIND = """
 
 class Device:
     """An agent with its page at an address of its own. `config` is the text of its configuration, without `[web]`; it is claimed
-    unless `password` is None."""
+    unless `password` is None. With `https = "on"` in `web`, calls know the certificate that the device has made."""
 
     def __init__(self, stack, folder, config="", web="", password=PASSWORD, env=None):
-        self.password = password
+        self.password, self.certificate, self.trust = password, None, ssl.create_default_context()
         self.config = os.path.join(folder, "device.toml")
         keep_secret(self.config, f'[web]\nenable = true\nlisten = "127.0.0.1:0"\n{web}\n{config}')
         self.process = stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", self.config], folder, env))
         self.url = self.process.said(r"the page: (https?://\S+?)/?\s")[1]
         self.jar = http.cookiejar.CookieJar()
+        if self.url.startswith("https"):
+            with open(os.path.join(folder, "state/certificate.json"), encoding="utf-8") as kept:
+                self.certificate = json.load(kept)["certificate"]
+            self.trust = ssl.create_default_context(cadata=self.certificate)
         if password is not None:
             self.expect("POST", "/claim", {"password": password})
 
@@ -65,13 +72,21 @@ class Device:
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data, {"Origin": self.url}, method=method)
         if data is not None:
             request.add_header("Content-Type", "application/octet-stream" if isinstance(body, bytes) else "application/json")
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar), urllib.request.HTTPSHandler(context=self.trust))
         try:
             with opener.open(request, timeout=30) as answer:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
         return status, json.loads(text) if text else None
+
+    def known_key(self):
+        """The browser's arguments by which it takes the device's certificate, and no other one that nobody vouches for."""
+        if not self.certificate:
+            return []
+        key = subprocess.run(["openssl", "x509", "-noout", "-pubkey"], input=self.certificate.encode(), capture_output=True, check=True).stdout
+        key = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key, capture_output=True, check=True).stdout
+        return [f"--ignore-certificate-errors-spki-list={base64.b64encode(hashlib.sha256(key).digest()).decode()}"]
 
     def expect(self, method, path, body=None):
         """Makes a call that must be carried out; its JSON."""
@@ -85,7 +100,7 @@ class Page(Browser):
     """The device's page in a browser. `inputs` counts what a technician typed and clicked."""
 
     def __init__(self, stack, folder, device, language="en"):
-        super().__init__(stack, folder)
+        super().__init__(stack, folder, device.known_key())
         self.device = device
         self.inputs = 0
         self.open_url(language)

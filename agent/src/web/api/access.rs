@@ -101,10 +101,11 @@ fn text<'v>(body: &'v Value, field: &'static str) -> Result<&'v str, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::{Method, StatusCode};
+    use hyper::header::{CONTENT_TYPE, COOKIE, HOST};
+    use hyper::{Method, Request, StatusCode};
 
     use crate::web::api;
-    use crate::web::route::Access;
+    use crate::web::route::{Access, Route, Verb};
     use crate::web::testing::Bench;
 
     const PAGE: &str = "[web]\nenable = true\n";
@@ -241,6 +242,55 @@ mod tests {
             if code == "unclaimed" {
                 claim(&bench, "a password").await;
             }
+        }
+    }
+
+    /// What a form or a script of another site can send, to every call that does something.
+    #[tokio::test]
+    async fn what_a_form_of_another_site_can_send_is_no_call() {
+        let kinds = [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("text/plain; charset=application/json"),
+            Some("application/x-www-form-urlencoded"),
+            Some("multipart/form-data; boundary=application/json"),
+            Some("application/jsonp"),
+        ];
+        let bench = Bench::start(PAGE);
+        let send = async |route: &Route, kind: Option<&str>, cookie: &str| {
+            let called = route.path.replace(['{', '}'], "");
+            let request = Request::builder().method(route.verb.name()).uri(called);
+            let request = request.header(HOST, "127.0.0.1").header(COOKIE, cookie);
+            let request = match kind {
+                Some(kind) => request.header(CONTENT_TYPE, kind),
+                None => request,
+            };
+            let body = r#"{"password": "0pen sesame", "x": "="}"#;
+            bench.send(request.body(body.to_owned()).unwrap()).await
+        };
+        let mut cookie = String::new();
+        for access in [Access::Open, Access::Public, Access::Session] {
+            let routes = api::routes().filter(|r| r.access == access && r.verb != Verb::Get);
+            let mut tried = 0;
+            for route in routes {
+                for kind in kinds {
+                    let seen = send(route, kind, &cookie).await;
+                    let found = (seen.status.as_u16(), seen.code());
+                    assert_eq!(found, (415, "media_type"), "{kind:?} {}", route.path);
+                }
+                tried += 1;
+            }
+            assert!(tried > 0, "{access:?}");
+            if access == Access::Open {
+                assert!(!bench.site.is_claimed());
+                cookie = claim(&bench, "a password").await;
+            }
+        }
+        let login = api::routes().find(|r| r.path.ends_with("/session") && r.verb == Verb::Post);
+        for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+            let seen = send(login.unwrap(), Some(kind), "").await;
+            assert_eq!(seen.code(), "wrong_password", "{kind}");
         }
     }
 

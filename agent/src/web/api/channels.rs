@@ -24,8 +24,10 @@ async fn remove(call: Call) -> Result<Reply, Refusal> {
         .ok_or_else(|| Refusal::invalid("version", "must be the version that GET settings told"))?;
     let store = StateStore::clone(&call.site.console()?.store);
     let (control, seen) = (call.site.control.clone(), version.clone());
+    let turn = call.turn().await?;
     // What is written is applied, also if the browser goes meanwhile.
     let written = ivt_base::task::spawn(async move {
+        let _turn = turn;
         let kept = control.clone();
         let removed = move || kept.store().remove_channel(number, Some(&seen));
         let Ok(removed) = spawn_blocking(removed).await else { return None };

@@ -91,7 +91,12 @@ async fn keep_authorities(mut call: Call) -> Result<Reply, Refusal> {
     trusted(&pem).map_err(|e| Refusal { field: "pem".into(), ..e })?;
     let config = call.site.console()?.config.clone();
     let certificates = Certificate::of_pem(pem.as_bytes());
-    let kept = spawn_blocking(move || authorities::keep(&config, pem.as_bytes())).await;
+    let turn = call.turn().await?;
+    let kept = spawn_blocking(move || {
+        let _turn = turn;
+        authorities::keep(&config, pem.as_bytes())
+    });
+    let kept = kept.await;
     let kept = kept.map_err(std::io::Error::from).flatten();
     let file = kept.map_err(|e| {
         let message = format!("the file cannot be kept: {e}; check device.state_dir");
@@ -239,14 +244,26 @@ fn wanted(body: &Value, config: &Config) -> Result<Config, Refusal> {
     let read: Config = text.parse()?;
     let theirs = read.cloud.account.as_ref();
     let place = |account: &Account| place(account.url.as_str());
-    if !body["login_passwd"].is_string() && theirs.map(place) != ours.map(place) {
-        let message = "enter the password: the one that is saved is for another server";
+    let is_encrypted = theirs.is_some_and(|account| account.url.as_str().starts_with("wss:"));
+    let is_other =
+        theirs.map(place) != ours.map(place) || is_encrypted && has_other_authorities(body, config);
+    if !body["login_passwd"].is_string() && is_other {
+        let message = "enter the password: the one that is saved is for another server, or for other authorities (CA)";
         let refusal = Refusal::invalid("cloud.login_passwd", message);
         return Err(Refusal { code: "password_needed", ..refusal });
     }
     let mut config = config.clone();
     config.cloud.account = read.cloud.account;
     Ok(config)
+}
+
+/// Whether others than those in force shall vouch for the cloud.
+fn has_other_authorities(body: &Value, config: &Config) -> bool {
+    match body.get("ca") {
+        None => false,
+        Some(Value::String(pem)) if !pem.is_empty() => !authorities::is_in_force(config, pem),
+        Some(_) => config.cloud.ca_file.is_some(),
+    }
 }
 
 #[cfg(test)]

@@ -268,6 +268,28 @@ async fn a_login_that_is_in_use_is_not_pushed_out_by_its_test() {
 }
 
 #[tokio::test]
+async fn a_saved_password_is_not_tried_with_other_authorities() {
+    let (_, ours) = certificate(&["localhost"], 2099);
+    let (_, other) = certificate(&["localhost"], 2098);
+    let account =
+        "[cloud]\nurl = 'wss://127.0.0.1:9/ivc'\nlogin_code = 'c'\nlogin_passwd = 'Canary.t1'\n";
+    let kept = tempfile::tempdir().unwrap();
+    let state = format!("[device]\nstate_dir = {:?}\n", kept.path());
+    let config: Config = format!("{PAGE}{account}{state}").parse().unwrap();
+    let file = authorities::keep(&config, ours.as_bytes()).unwrap();
+    let bench = Bench::start(&format!("{PAGE}{account}ca_file = {file:?}\n{state}"));
+    for ca in [json!(other), json!(""), Value::Null] {
+        let body = json!({ "ca": ca }).to_string();
+        let (_, error) = bench.call(Method::POST, "/api/v1/cloud/test", &body).await;
+        assert_eq!(error["error"]["code"], "password_needed", "{ca}: {error}");
+    }
+    for body in [json!({}), json!({ "ca": ours }), json!({ "ca": other, "login_passwd": "p" })] {
+        let (words, _) = tried(&bench, &body).await;
+        assert_eq!(words[1], "tcp badconnection_refused", "{body}");
+    }
+}
+
+#[tokio::test]
 async fn the_state_of_the_connection_is_told_without_the_password() {
     let (port, _) = cloud(Cloud::Works, None).await;
     let bench = online(port).await;

@@ -75,8 +75,10 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
+    let turn = call.turn().await?;
     // What is written is applied, also if the browser goes meanwhile.
     let written = ivt_base::task::spawn(async move {
+        let _turn = turn;
         let store = control.store().clone();
         let change = move || store.propose(Some(channels), &changes, Some(&seen));
         let Ok(changed) = spawn_blocking(change).await else { return None };

@@ -18,8 +18,8 @@ use crate::web::route::Route;
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/firmware", |call| seen(call).boxed()),
     Route::post("/api/v1/firmware/check", |call| check(call).boxed()),
-    Route::post("/api/v1/firmware/signature", |call| signature(call).boxed()),
-    Route::post("/api/v1/firmware/image", |call| image(call).boxed()),
+    Route::post("/api/v1/firmware/signature", |call| signature(call).boxed()).of_file(),
+    Route::post("/api/v1/firmware/image", |call| image(call).boxed()).of_file(),
     Route::post("/api/v1/firmware/keep", |call| wish(call, Wish::Stay).boxed()),
     Route::post("/api/v1/firmware/rollback", |call| wish(call, Wish::GoBack).boxed()),
 ];

@@ -69,7 +69,7 @@ mod tests {
             json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
         for (path, methods) in whole["paths"].as_object_mut().unwrap() {
             let shared = methods.as_object_mut().unwrap().remove("parameters");
-            for (_, operation) in methods.as_object_mut().unwrap() {
+            for (method, operation) in methods.as_object_mut().unwrap() {
                 if let Some(shared) = shared.as_ref().and_then(Value::as_array) {
                     let own = operation["parameters"].as_array().cloned().unwrap_or_default();
                     operation["parameters"] = [shared.clone(), own].concat().into();
@@ -80,6 +80,7 @@ mod tests {
                     let is_possible = match &**status {
                         "401" => !is_open,
                         "408" | "413" | "422" => has_body,
+                        "415" => method != "get",
                         _ => true,
                     };
                     if is_possible && operation["responses"][status].is_null() {
@@ -128,6 +129,9 @@ mod tests {
             let name = format!("{} {}", route.verb.name(), route.path);
             let is_open = operation["security"] == json!([]);
             assert_eq!(is_open, route.access != Access::Session, "{name}: security");
+            let body = operation["requestBody"]["content"].as_object();
+            let kinds = body.map(|kinds| kinds.keys().map(String::as_str).collect::<Vec<_>>());
+            assert!(kinds.is_none_or(|kinds| kinds == [route.takes.kind()]), "{name}: its body");
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             let resolved = parameters.iter().map(|parameter| match parameter["$ref"].as_str() {
                 Some(to) => whole.pointer(to.trim_start_matches('#')).unwrap(),

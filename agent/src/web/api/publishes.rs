@@ -50,7 +50,10 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let list: Result<Vec<_>, _> =
         rows.iter().enumerate().map(|(index, row)| wanted(index, row, &known)).collect();
     let request = SetRtmpPublishConfig { list: list? };
-    match timeout(PATIENCE, publishes.replace(request)).await {
+    let reset_waits = timeout(PATIENCE, call.turn()).await.map_err(|_| too_slow())??;
+    let replaced = timeout(PATIENCE, publishes.replace(request)).await;
+    drop(reset_waits);
+    match replaced {
         Ok(Ok(())) => Ok(described(&publishes.list())),
         Ok(Err(error)) => Err(refused(&error.msg)),
         Err(_) => Err(too_slow()),

@@ -90,8 +90,10 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let seen = version.clone();
+    let turn = call.turn().await?;
     // What is written is applied, also if the browser goes meanwhile.
     let written = spawn_blocking(move || {
+        let _turn = turn;
         let changed = control.store().propose(None, &changes, Some(&seen))?;
         Ok::<_, Error>(applied(&control, &changed))
     });

@@ -36,7 +36,9 @@ async fn skip(mut call: Call) -> Result<Reply, Refusal> {
     let skipped = body["skipped"].as_bool();
     let skipped = skipped.ok_or_else(|| Refusal::invalid("skipped", "must be true or false"))?;
     let console = call.site.console()?;
-    let written = console.store.write(SUBJECT, &json!({ "skipped": skipped })).await;
+    let turn = call.turn().await?;
+    let kept = Box::new(move || drop(turn));
+    let written = console.store.write_then(SUBJECT, &json!({ "skipped": skipped }), kept).await;
     written.map_err(|e| Refusal::unavailable("not_kept", e.to_string()))?;
     Ok(Reply::nothing())
 }
