@@ -268,8 +268,12 @@ fn a_secret_is_known_while_it_is_held_and_the_latest_ones_a_little_longer() {
     }
     assert_eq!(mask("held-for-ever dropped-at-once"), "*** dropped-at-once");
     drop(again);
-    // Other tests make secrets known at the same time.
-    assert!(lock().known.iter().filter(|known| Arc::strong_count(known) == 1).count() <= 2 * LATE);
+    // Other tests make secrets known at the same time, and give them back: those go with the next one that is learnt.
+    let is_bounded = |number| {
+        learn(&format!("the-last-{number}-of-them"));
+        lock().known.iter().filter(|known| Arc::strong_count(known) == 1).count() <= 2 * LATE
+    };
+    assert!((0..1000).any(is_bounded));
 }
 
 proptest! {
