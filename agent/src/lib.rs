@@ -23,6 +23,8 @@ pub mod firmware;
 pub mod http;
 pub mod local_time;
 pub mod logger;
+#[cfg(feature = "update")]
+mod minisign;
 pub mod notify;
 #[cfg(feature = "ui")]
 mod overview;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minisign_verify::PublicKey;
 use toml::de::DeValue;
 
 use super::error::Error;
 use super::section::{PATH, Section, boolean, integer, list, path, seconds, text, word};
+use crate::minisign::PublicKey;
 
 /// Most keys whose signatures are taken.
 const KEYS: usize = 16;
@@ -95,9 +95,9 @@ impl Key {
     /// # Errors
     /// What it should be.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match PublicKey::from_base64(text) {
-            Ok(public) => Ok(Self { text: text.to_owned(), public }),
-            Err(_) => Err("a public key of minisign, \"RW...\" of 56 characters: the second line \
+        match PublicKey::read(text) {
+            Some(public) => Ok(Self { text: text.to_owned(), public }),
+            None => Err("a public key of minisign, \"RW...\" of 56 characters: the second line \
                            of its .pub file"
                 .into()),
         }

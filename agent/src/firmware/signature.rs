@@ -11,11 +11,11 @@
 //! may have written: it bounds what is done, and allows nothing.
 
 use ivt_hal::manifest::Manifest;
-use minisign_verify::{Error, Signature, StreamVerifier};
 use sha2::{Digest as _, Sha256};
 
 use super::refusal::Refusal;
 use crate::config::Key;
+use crate::minisign::{Signature, Unfit, Verifier};
 
 /// Longest file of a signature, in bytes.
 pub(super) const LONGEST: usize = 4096;
@@ -32,7 +32,7 @@ pub(super) struct Signed {
 /// Checks an image while it is fetched.
 pub(super) struct Check<'a> {
     /// Without a verifier nothing is proved.
-    of: Option<(&'a Signed, Option<StreamVerifier<'a>>)>,
+    of: Option<(&'a Signed, Option<Verifier<'a>>)>,
     sha256: Sha256,
     seen: u64,
 }
@@ -50,21 +50,21 @@ impl Signed {
         if text.lines().count() != 4 || !text.starts_with("untrusted comment: ") {
             return Err(Refusal::NoSignature("it has not the four lines of one"));
         }
-        let signature = Signature::decode(text)
-            .map_err(|_| Refusal::NoSignature("its lines are not those of one"))?;
+        let signature =
+            Signature::read(text).ok_or(Refusal::NoSignature("its lines are not those of one"))?;
         let mut known = Err(Refusal::UnknownKey);
         for key in keys {
-            match key.public.verify_stream(&signature) {
+            match key.public.verifier(&signature) {
                 Ok(_) => {
                     known = Ok(key.clone());
                     break;
                 }
-                Err(Error::UnsupportedLegacyMode) => known = Err(Refusal::Legacy),
-                Err(_) => {}
+                Err(Unfit::Legacy) => known = Err(Refusal::Legacy),
+                Err(Unfit::Number) => {}
             }
         }
         let key = known?;
-        let manifest = signature.trusted_comment().parse()?;
+        let manifest = signature.comment().parse()?;
         Ok(Self { key, manifest, signature })
     }
 }
@@ -72,7 +72,7 @@ impl Signed {
 impl<'a> Check<'a> {
     /// Checks an image from its first byte on; one that nobody has signed is only counted.
     pub(super) fn new(of: Option<&'a Signed>) -> Self {
-        let of = of.map(|it| (it, it.key.public.verify_stream(&it.signature).ok()));
+        let of = of.map(|it| (it, it.key.public.verifier(&it.signature).ok()));
         Self { of, sha256: Sha256::new(), seen: 0 }
     }
 
@@ -100,7 +100,7 @@ impl<'a> Check<'a> {
             return Err(Refusal::Size { found: self.seen, signed: *size });
         }
         let same = self.sha256.finalize()[..] == sha256[..];
-        let is_signed = verifier.is_some_and(|mut verifier| verifier.finalize().is_ok());
+        let is_signed = verifier.is_some_and(Verifier::finish);
         if same && is_signed { Ok(()) } else { Err(Refusal::Forged) }
     }
 }
