@@ -192,4 +192,4 @@ def answers_as_described(stack, folder):
         raise Failed(f"never done, or done against NEVER_DONE: {', '.join(sorted(wrong))}")
 
 
-add("page api: schemathesis finds nothing", answers_as_described, deadline=240)
+add("page api: schemathesis finds nothing", answers_as_described, deadline=480)
