@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ivt_sim::cloud::{CloudSim, Device, Direction, Faults, Packet};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
@@ -395,16 +395,21 @@ pub fn ended(packet: &Packet) -> Option<&str> {
     packet.text.strip_prefix(ENDED).filter(|_| note)
 }
 
+/// What the device sent, if it is no request of its own.
+pub fn reply(packet: &Packet) -> Option<Map<String, Value>> {
+    if packet.direction != Direction::FromDevice {
+        return None;
+    }
+    let members: Map<String, Value> = serde_json::from_str(&packet.text).ok()?;
+    (!members.contains_key("req")).then_some(members)
+}
+
 /// The answer to the request of this `seq`, if `packet` is it, or the end of the connection.
 fn answer_in(packet: &Packet, seq: i64) -> Option<Outcome<Answer>> {
     if let Some(why) = ended(packet) {
         return Some(Ok(Answer::Gone(why.to_owned())));
     }
-    if packet.direction != Direction::FromDevice {
-        return None;
-    }
-    let value: Value = serde_json::from_str(&packet.text).ok()?;
-    let members = value.as_object().filter(|members| !members.contains_key("req"))?;
+    let members = reply(packet)?;
     if members.get("seq")?.as_i64()? != seq {
         return None;
     }

@@ -43,6 +43,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Longest wait for the Keepalive that comes next.
+    pub fn next_keepalive(&self) -> Duration {
+        self.keepalive.mul_f64(1.2) + self.slack
+    }
+
     /// Longest time that one case may take.
     pub fn case(&self) -> Duration {
         2 * self.reconnect + 6 * self.answer + self.alarm + 10 * self.start

@@ -63,7 +63,7 @@ pub(super) fn rules() -> Vec<Rule> {
 
 /// Waits for the next Keepalive.
 async fn keepalive(b: &mut Bench) -> Outcome {
-    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
+    let limit = b.limits.next_keepalive();
     let next = b.until(limit, |packet| {
         let from = packet.direction == ivt_sim::cloud::Direction::FromDevice;
         (from && packet.text.contains("\"Keepalive\"")).then_some(())

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::conformance::ivc::bench::{Answer, Bench, ended};
+use crate::conformance::ivc::bench::{Answer, Bench, ended, reply};
 use crate::conformance::ivc::finding::{Outcome, deviation, fail};
 use crate::conformance::ivc::rule::Rule;
 
@@ -69,10 +69,7 @@ async fn binary(b: &mut Bench) -> Outcome {
     let _ = b.device.send_raw(packet).await;
     let (mut fate, limit) = (Fate::default(), b.limits.answer + b.limits.slack);
     let seen = b.until(limit, |packet| {
-        let value: Value = serde_json::from_str(&packet.text).unwrap_or_default();
-        let answer =
-            value.get("req").is_none() && packet.direction == ivt_sim::cloud::Direction::FromDevice;
-        let seq = value["seq"].as_i64().filter(|_| answer);
+        let seq = reply(packet).and_then(|answer| answer.get("seq")?.as_i64());
         fate.binary |= seq == Some(binary);
         fate.text |= seq == Some(text);
         fate.gone = ended(packet).map(str::to_owned);

@@ -34,7 +34,7 @@ async fn offline(b: &mut Bench) -> Outcome {
     let found = away(b).await;
     b.note("the camera is given back");
     camera.turn(true).await.map_err(|why| turned(true, why))?;
-    let back = back(b).await;
+    let back = told(b, true).await;
     found?;
     back
 }
@@ -61,10 +61,6 @@ async fn away(b: &mut Bench) -> Outcome {
         other => return fail(format!("expected 103 for the presets of no camera, got {other:?}")),
     }
     told(b, false).await
-}
-
-async fn back(b: &mut Bench) -> Outcome {
-    told(b, true).await
 }
 
 /// Waits for a Keepalive that tells of the channel as it is.

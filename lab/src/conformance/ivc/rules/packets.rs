@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::conformance::ivc::bench::{Answer, Bench, ended};
+use crate::conformance::ivc::bench::{Answer, Bench, ended, reply};
 use crate::conformance::ivc::finding::{Outcome, deviation, fail, not_supported};
 use crate::conformance::ivc::rule::Rule;
 
@@ -126,12 +126,8 @@ async fn order(b: &mut Bench) -> Outcome {
     let wanted: HashSet<i64> = sent.iter().copied().collect();
     let all = b.until(b.limits.answer + b.limits.slack, |packet| {
         gone = gone.take().or_else(|| ended(packet).map(str::to_owned));
-        let value: Value = serde_json::from_str(&packet.text).unwrap_or_default();
-        let answer =
-            value.get("req").is_none() && packet.direction == ivt_sim::cloud::Direction::FromDevice;
-        if let Some(seq) = value["seq"].as_i64().filter(|seq| answer && wanted.contains(seq)) {
-            came.push(seq);
-        }
+        let seq = reply(packet).and_then(|answer| answer.get("seq")?.as_i64());
+        came.extend(seq.filter(|seq| wanted.contains(seq)));
         (came.len() == sent.len() || gone.is_some()).then_some(())
     });
     all.await?;
@@ -176,7 +172,7 @@ async fn independent(b: &mut Bench) -> Outcome {
 }
 
 async fn own_seq(b: &mut Bench) -> Outcome {
-    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
+    let limit = b.limits.next_keepalive();
     let end = Instant::now() + limit;
     while b.heard.connections().iter().all(|connection| connection.requests.len() < 2) {
         let left = end.saturating_duration_since(Instant::now());

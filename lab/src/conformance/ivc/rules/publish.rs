@@ -174,10 +174,7 @@ async fn keepalive(b: &mut Bench) -> Outcome {
 
 async fn told(b: &mut Bench, live: &Live) -> Outcome {
     pictures(b, live).await?;
-    let channel = b.channel();
-    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
-    let state = b.until(limit, |packet| channel_in(&packet.text, channel)).await?;
-    let Some(state) = state else { return fail(format!("no Keepalive came within {limit:?}")) };
+    let state = next_state(b).await?;
     if state["state"] != 2 {
         return fail(format!("expected state 2 while a stream is published: {state}"));
     }
@@ -185,6 +182,15 @@ async fn told(b: &mut Bench, live: &Live) -> Outcome {
         Some(id) if id == live.id => Ok(()),
         None | Some("") => deviation("the Keepalive has no stream_id, as that of the public SDK"),
         Some(other) => fail(format!("expected the stream_id {:?}, got {other:?}", live.id)),
+    }
+}
+
+/// What the next Keepalive tells of the channel.
+pub(super) async fn next_state(b: &mut Bench) -> Outcome<Value> {
+    let (channel, limit) = (b.channel(), b.limits.next_keepalive());
+    match b.until(limit, |packet| channel_in(&packet.text, channel)).await? {
+        Some(state) => Ok(state),
+        None => fail(format!("no Keepalive came within {limit:?}")),
     }
 }
 
@@ -304,10 +310,7 @@ async fn told_end(b: &mut Bench) -> Outcome {
     let live = start(b, "sd").await?;
     let found = pictures(b, &live).await;
     then_stop(b, &live, found).await?;
-    let channel = b.channel();
-    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
-    let state = b.until(limit, |packet| channel_in(&packet.text, channel)).await?;
-    let Some(state) = state else { return fail(format!("no Keepalive came within {limit:?}")) };
+    let state = next_state(b).await?;
     if state["state"] != 1 || !matches!(state["stream_id"].as_str(), None | Some("")) {
         return fail(format!(
             "expected state 1 and no stream_id, since the stream has ended: {state}"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ivt_sim::cloud::{Recording, RecordingInfo};
 use serde_json::{Value, json};
 
-use super::publish::channel_in;
+use super::publish::next_state;
 use crate::conformance::ivc::bench::{Answer, Bench};
 use crate::conformance::ivc::finding::{Outcome, deviation, fail, not_supported};
 use crate::conformance::ivc::rule::Rule;
@@ -169,27 +169,18 @@ async fn keepalive(b: &mut Bench) -> Outcome {
 }
 
 async fn told(b: &mut Bench, session: &Session) -> Outcome {
-    let channel = b.channel();
-    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
-    let state = b.until(limit, |packet| channel_in(&packet.text, channel)).await?;
-    match state {
-        None => fail(format!("no Keepalive came within {limit:?}")),
-        Some(state) if state["record_session"] == session.id.as_str() => Ok(()),
-        Some(state) => fail(format!("expected the record_session {:?}: {state}", session.id)),
+    let state = next_state(b).await?;
+    if state["record_session"] != session.id.as_str() {
+        return fail(format!("expected the record_session {:?}: {state}", session.id));
     }
+    Ok(())
 }
 
 /// What the next Keepalive says of the session; `None` where it says that there is none.
 pub(super) async fn claimed(b: &mut Bench) -> Outcome<Option<String>> {
-    let channel = b.channel();
-    let limit = b.limits.keepalive.mul_f64(1.2) + b.limits.slack;
-    match b.until(limit, |packet| channel_in(&packet.text, channel)).await? {
-        None => fail(format!("no Keepalive came within {limit:?}")),
-        Some(state) => {
-            let session = state["record_session"].as_str().filter(|name| !name.is_empty());
-            Ok(session.map(str::to_owned))
-        }
-    }
+    let state = next_state(b).await?;
+    let session = state["record_session"].as_str().filter(|name| !name.is_empty());
+    Ok(session.map(str::to_owned))
 }
 
 async fn told_end(b: &mut Bench) -> Outcome {

@@ -151,7 +151,7 @@ async fn reboot(b: &mut Bench) -> Outcome {
     let end = std::time::Instant::now() + limit;
     loop {
         let channel = b.channel();
-        let told = b.until(b.limits.keepalive.mul_f64(1.2) + b.limits.slack, |packet| {
+        let told = b.until(b.limits.next_keepalive(), |packet| {
             super::publish::channel_in(&packet.text, channel)
         });
         if told.await?.is_some_and(|told| told["state"] != 0) {
