@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Units with their milliseconds; a name that another one ends with comes behind that one.
-const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+/// Units with their milliseconds, the shortest first. A name that another one ends with comes behind that one.
+pub const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 /// Most digits behind the point.
 const MAX_FRACTION: usize = 6;
 

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use ivt_base::short_time::short_time;
+use ivt_base::short_time::{UNITS, short_time};
 
 /// Longest time that is taken: 30 days.
 const MOST: Duration = Duration::from_secs(30 * 86_400);
-/// Units with their milliseconds.
-const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 
 /// The error for text that is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
