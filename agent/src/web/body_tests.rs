@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::api;
 use super::route::{Route, Verb};
-use super::testing::Bench;
+use super::testing::{Bench, slots};
 use crate::settings::settable;
 
 /// Calls of each route.
@@ -109,23 +109,12 @@ fn body(names: Vec<String>) -> impl Strategy<Value = Value> {
 /// The bench, and a card beside it to which firmware can be written.
 fn start() -> (Bench, tempfile::TempDir) {
     let device = tempfile::tempdir().unwrap();
-    let at = |name: &str| device.path().join(name);
-    for slot in ["a", "b"] {
-        fs::write(at(slot), "what the device was made with").unwrap();
-    }
-    fs::create_dir(at("marker")).unwrap();
-    fs::write(at("started"), "a\n").unwrap();
+    let slots = slots(device.path());
     let config = format!(
         "[web]\nenable = true\nreset_file = {:?}\n[device]\nmodel = 'nvr'\nstate_dir = {:?}\n\
-         [cloud]\nhardware_model = 'IPC-1'\n[firmware]\nbackend = 'slots'\nslot_a = {:?}\nslot_b = {:?}\n\
-         marker = {:?}\nstarted = {:?}\nmax_size = 1000\n\
-         [[channel]]\nbackend = 'emulator'\n[[channel]]\nbackend = 'emulator'\n",
-        at("reset"),
-        at("state"),
-        at("a"),
-        at("b"),
-        at("marker"),
-        at("started"),
+         [cloud]\nhardware_model = 'IPC-1'\n{slots}[[channel]]\nbackend = 'emulator'\n[[channel]]\nbackend = 'emulator'\n",
+        device.path().join("reset"),
+        device.path().join("state"),
     );
     (Bench::start(&config), device)
 }

@@ -1,6 +1,7 @@
 //! Calls to the page, for tests of its interface.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +22,23 @@ use crate::reload::Reload;
 use crate::settings::Store;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Makes two slots for firmware in a folder; the section that is set up for them.
+pub(crate) fn slots(folder: &Path) -> String {
+    let at = |name: &str| folder.join(name);
+    for slot in ["a", "b"] {
+        std::fs::write(at(slot), "what the device was made with").unwrap();
+    }
+    std::fs::create_dir(at("marker")).unwrap();
+    std::fs::write(at("started"), "a\n").unwrap();
+    format!(
+        "[firmware]\nbackend = 'slots'\nslot_a = {:?}\nslot_b = {:?}\nmarker = {:?}\nstarted = {:?}\nmax_size = 1000\n",
+        at("a"),
+        at("b"),
+        at("marker"),
+        at("started")
+    )
+}
 
 /// An agent by a configuration file of a folder of its own, and its page without a socket.
 pub(crate) struct Bench {

@@ -164,7 +164,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::web::testing::Bench;
+    use crate::web::testing::{Bench, slots};
 
     const PAGE: &str = "[web]\nenable = true\n";
 
@@ -190,20 +190,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_refused_is_told_with_its_code_and_remembered() {
         let device = tempfile::tempdir().unwrap();
-        let at = |name: &str| device.path().join(name);
-        for slot in ["a", "b"] {
-            fs::write(at(slot), "what the device was made with").unwrap();
-        }
-        fs::create_dir(at("marker")).unwrap();
-        fs::write(at("started"), "a\n").unwrap();
-        let bench = Bench::start(&format!(
-            "{PAGE}[cloud]\nhardware_model = 'IPC-1'\n[firmware]\nbackend = 'slots'\nslot_a = {:?}\nslot_b = {:?}\n\
-             marker = {:?}\nstarted = {:?}\nmax_size = 1000\n",
-            at("a"),
-            at("b"),
-            at("marker"),
-            at("started")
-        ));
+        let slots = slots(device.path());
+        let bench = Bench::start(&format!("{PAGE}[cloud]\nhardware_model = 'IPC-1'\n{slots}"));
         for (path, body, status, code) in [
             ("signature", "none", 422, "firmware_no_signature"),
             ("image?signature=none", "image", 422, "firmware_no_signature"),
@@ -225,6 +213,6 @@ mod tests {
         );
         assert_eq!(seen["task"]["attempts"][0]["code"], "firmware_unsigned");
         assert_eq!(seen["task"]["attempts"][1]["code"], "firmware_no_signature");
-        assert_eq!(fs::read(at("b")).unwrap(), b"what the device was made with");
+        assert_eq!(fs::read(device.path().join("b")).unwrap(), b"what the device was made with");
     }
 }
