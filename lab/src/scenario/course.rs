@@ -74,28 +74,22 @@ impl Course {
             (false, _) => Outcome::Open,
         }
     }
+}
 
-    /// What the last look of all decides.
-    pub(super) fn end(
-        &mut self,
-        expect: &Expect,
-        since: Duration,
-        now: Duration,
-        look: &Look,
-    ) -> Outcome {
-        if look.met == expect.never {
-            let why = if look.met { "it was so".to_owned() } else { look.instead.clone() };
-            return Outcome::Failed(now, why);
-        }
-        if expect.never {
-            return Outcome::Met(now);
-        }
-        if expect.hold.is_some() {
-            let why = "the scenario ended before it was so for long enough";
-            return Outcome::Failed(now, why.into());
-        }
-        met(expect, since, now)
+/// What the last look of all decides.
+pub(super) fn end(expect: &Expect, since: Duration, now: Duration, look: &Look) -> Outcome {
+    if look.met == expect.never {
+        let why = if look.met { "it was so".to_owned() } else { look.instead.clone() };
+        return Outcome::Failed(now, why);
     }
+    if expect.never {
+        return Outcome::Met(now);
+    }
+    if expect.hold.is_some() {
+        let why = "the scenario ended before it was so for long enough";
+        return Outcome::Failed(now, why.into());
+    }
+    met(expect, since, now)
 }
 
 impl Looks {
@@ -157,7 +151,7 @@ mod tests {
             }
         }
         let (at, met) = looks.last().unwrap();
-        course.end(&expect, time(10), time(*at), &look(*met))
+        end(&expect, time(10), time(*at), &look(*met))
     }
 
     #[test]

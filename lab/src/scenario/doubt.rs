@@ -7,7 +7,7 @@ use ivt_proto::rpc::RpcError;
 use serde_json::{Value, json};
 
 use super::answer::judged;
-use super::course::{Course, Looks, Outcome};
+use super::course::{Course, Looks, Outcome, end};
 use super::format::{Count, Countable, Expect, Is, Subject, Wanted};
 use super::judge::Judge;
 use super::pattern::{Bound, Pattern};
@@ -239,7 +239,7 @@ fn again(expect: &Expect, since: Duration, looks: &Looks) -> Outcome {
         }
     }
     match looks.all().last() {
-        Some((at, look)) => course.end(expect, since, *at, look),
+        Some((at, look)) => end(expect, since, *at, look),
         None => Outcome::Open,
     }
 }

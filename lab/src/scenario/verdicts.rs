@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::course::{Course, Looks, Outcome};
+use super::course::{self, Course, Looks, Outcome};
 use super::doubt::{self, Doubt};
 use super::format::Expect;
 use super::judge::{Judge, Look};
@@ -67,7 +67,7 @@ impl<'a> Verdict<'a> {
             return self.decide(run, Outcome::Failed(now, why));
         };
         let look = self.look_once(run, now);
-        let outcome = self.course.end(self.expect, since, now, &look);
+        let outcome = course::end(self.expect, since, now, &look);
         self.decide(run, outcome);
     }
 
