@@ -71,28 +71,39 @@ def start_simulators(debian):
 def runs_the_lab(debian):
     """The lab as a service, with the configuration as it is installed, and the hosted service by a unit of its own: all parts
     answer, the lab's device is in the lab's cloud, and nothing stays behind."""
-    for unit, pages in {"ivt-lab": (CLOUD, 8081, 8082, 8084), "tlss-sim": (8082,)}.items():
-        debian.do("systemctl", "start", unit)
-        try:
-            for port in pages:
-                wait_for(f"page of {unit} at port {port}", lambda port=port: answers(f"http://127.0.0.1:{port}/"), PATIENCE)
-            if unit == "ivt-lab":
-                wait_for("the lab's device in the lab's cloud", lambda: any(device["online"] for device in ServedCloud().get("/api/devices")),
-                         PATIENCE)
-        except Failed as why:
-            raise Failed(f"{why}; {debian.journal(unit)[-800:]}") from None
-        if unit == "ivt-lab":
-            expect_match("the addresses in its log", rf"http://{room.ADDRESS}:{CLOUD}", debian.journal(unit))
-        debian.do("systemctl", "stop", unit)
-        expect(f"how {unit} ended", debian.do("systemctl", "show", "-P", "Result", unit), "success")
-        expect(f"programs left by {unit}", running("/usr/bin/ivt-", "/usr/bin/tlss-sim"), [])
+    with service(debian, "ivt-lab", CLOUD, 8081, 8082, 8084):
+        wait_for("the lab's device in the lab's cloud", lambda: any(device["online"] for device in ServedCloud().get("/api/devices")),
+                 PATIENCE)
+        expect_match("the addresses in its log", rf"http://{room.ADDRESS}:{CLOUD}", debian.journal("ivt-lab"))
+    with service(debian, "tlss-sim", 8082):
+        pass
+
+
+@contextlib.contextmanager
+def service(debian, unit, *ports):
+    """A unit of the lab that is started, and whose pages answer; afterwards it is stopped, and has to leave nothing."""
+    debian.do("systemctl", "start", unit)
+    with explained(debian, unit):
+        for port in ports:
+            wait_for(f"page of {unit} at port {port}", lambda port=port: answers(f"http://127.0.0.1:{port}/"), PATIENCE)
+        yield
+    debian.do("systemctl", "stop", unit)
+    expect(f"how {unit} ended", debian.do("systemctl", "show", "-P", "Result", unit), "success")
+    expect(f"programs left by {unit}", running("/usr/bin/ivt-", "/usr/bin/tlss-sim"), [])
+
+
+@contextlib.contextmanager
+def explained(debian, unit):
+    """Adds to a failure what the unit said last."""
+    try:
+        yield
+    except Failed as why:
+        raise Failed(f"{why}; {debian.journal(unit)[-800:]}") from None
 
 
 def logs_in(debian, cloud):
-    try:
+    with explained(debian, "ivt-agent"):
         wait_for("login of the agent", cloud.device, PATIENCE)
-    except Failed as why:
-        raise Failed(f"{why}; {debian.journal('ivt-agent')[-800:]}") from None
 
 
 def live(cloud):
