@@ -52,8 +52,11 @@ class Device:
     """An agent with its page at an address of its own. `config` is the text of its configuration, without `[web]`; it is claimed
     unless `password` is None. With `https = "on"` in `web`, calls know the certificate that the device has made."""
 
+    # What the device has made, in PEM; None where it speaks plain HTTP.
+    certificate = None
+
     def __init__(self, stack, folder, config="", web="", password=PASSWORD, env=None):
-        self.password, self.certificate, self.trust = password, None, ssl.create_default_context()
+        self.password = password
         self.config = os.path.join(folder, "device.toml")
         keep_secret(self.config, f'[web]\nenable = true\nlisten = "127.0.0.1:0"\n{web}\n{config}')
         self.process = stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", self.config], folder, env))
@@ -62,7 +65,6 @@ class Device:
         if self.url.startswith("https"):
             with open(os.path.join(folder, "state/certificate.json"), encoding="utf-8") as kept:
                 self.certificate = json.load(kept)["certificate"]
-            self.trust = ssl.create_default_context(cadata=self.certificate)
         if password is not None:
             self.expect("POST", "/claim", {"password": password})
 
@@ -72,7 +74,7 @@ class Device:
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data, {"Origin": self.url}, method=method)
         if data is not None:
             request.add_header("Content-Type", "application/octet-stream" if isinstance(body, bytes) else "application/json")
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar), urllib.request.HTTPSHandler(context=self.trust))
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar), urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=self.certificate)))
         try:
             with opener.open(request, timeout=30) as answer:
                 status, text = answer.status, answer.read()
