@@ -5,7 +5,9 @@ import re
 # With `-y`, strace names the file of each descriptor.
 COMMAND = ["strace", "-f", "-ttt", "-y", "-s", "0", "-o"]
 CALL = re.compile(r"(?P<thread>\d+) +(?P<time>\d+\.\d+) (?P<name>[a-z_]\w*)\((?P<rest>.*)")
-RESUMED = re.compile(r"\d+ +\d+\.\d+ <\.\.\. ")
+# What strace writes of a call in whose middle another thread makes one, and of its end.
+UNFINISHED = " <unfinished ...>"
+RESUMED = re.compile(r"(?P<thread>\d+) +\d+\.\d+ <\.\.\. \w+ resumed>(?P<rest>.*)")
 TARGET = re.compile(r"\d+<(?P<path>/[^>]*)>")
 OPENED = re.compile(r'"(?P<path>[^"]*)"')
 # Calls that change a file system whatever their arguments are.
@@ -24,14 +26,20 @@ Call = collections.namedtuple("Call", "time name rest")
 
 
 def calls(path):
-    """Yields each system call once, in the order in which they began."""
+    """Each system call once, whole as far as it ended, in the order in which they began."""
+    seen, begun = [], {}
     with open(path, encoding="utf-8", errors="replace") as trace:
         for line in trace:
-            found = CALL.match(line)
-            if found:
-                yield Call(float(found["time"]), found["name"], found["rest"])
-            elif not RESUMED.match(line) and "+++" not in line and "---" not in line:
+            if found := CALL.match(line):
+                rest = found["rest"].removesuffix(UNFINISHED)
+                begun[found["thread"]] = len(seen)
+                seen.append(Call(float(found["time"]), found["name"], rest))
+            elif found := RESUMED.match(line):
+                at = begun[found["thread"]]
+                seen[at] = seen[at]._replace(rest=seen[at].rest + found["rest"])
+            elif "+++" not in line and "---" not in line:
                 raise ValueError(f"strace wrote {line!r}")
+    return seen
 
 
 def writes_to_storage(call):
