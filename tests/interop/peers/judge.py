@@ -88,8 +88,10 @@ class Recording:
         return [p for p in self._packets if p["stream_index"] == self.streams[kind]["index"]]
 
     def decode(self):
+        # Times as they are in the file: else ffmpeg rounds them to whole pictures, and two that are stamped close together on a
+        # busy machine have one time.
         complaints = self._ffmpeg("-err_detect", "explode", "-i", self.path, "-map", "0:v", "-map", "0:a",
-                                  "-fps_mode", "passthrough", "-f", "null", "-")
+                                  "-fps_mode", "passthrough", "-enc_time_base:v", "1:1000", "-f", "null", "-")
         if complaints:
             raise Failed(f"the decoder complains: {complaints.splitlines()[0]}")
 
