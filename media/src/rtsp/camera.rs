@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use ivt_base::task::work;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -207,7 +207,15 @@ async fn send_datagrams(udp: &UdpSocket, target: SocketAddr, mut media: &[u8]) {
     }
 }
 
+/// The head of the next request. Reports that the client sends between requests are passed over whole: their
+/// bytes may be any, a line feed as well.
 async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    while stream.fill_buf().await.ok()?.first()? == &b'$' {
+        let mut start = [0; 4];
+        stream.read_exact(&mut start).await.ok()?;
+        let mut report = vec![0; usize::from(u16::from_be_bytes([start[2], start[3]]))];
+        stream.read_exact(&mut report).await.ok()?;
+    }
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if stream.read_line(&mut head).await.ok()? == 0 {

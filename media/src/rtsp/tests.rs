@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -240,6 +242,18 @@ async fn frozen_camera_is_given_up_after_ten_seconds() {
     let error = source.frame().await.unwrap_err();
     assert!(matches!(error, SourceError::Silent { seconds: 10, .. }), "{error}");
     assert!(start.elapsed() <= Duration::from_secs(11), "after {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_camera_of_these_tests_hears_requests_behind_reports_of_any_bytes() {
+    let mut camera = Camera::start(Script::default()).await;
+    let addr = camera.url().socket_addrs(|| None).unwrap()[0];
+    let mut client = TcpStream::connect(addr).await.unwrap();
+    client
+        .write_all(b"$\x01\0\x04\x80\xc9\n\xffOPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(camera.request("OPTIONS").await.contains("CSeq: 1"));
 }
 
 #[tokio::test]
