@@ -103,7 +103,7 @@ fn fulfilling(subject: &Subject) -> Gathered {
             let stranger = std::iter::once((at(0), json!({ "stranger": 1 })));
             Gathered::Alarms(stranger.chain(each).collect())
         }
-        Countable::Order { like, .. } => Gathered::Orders(lines(like)),
+        Countable::Order { like, .. } => Gathered::Orders(lines(like), 0),
         Countable::Log(like) => Gathered::Log(lines(like)),
     }
 }

@@ -29,7 +29,8 @@ pub(super) enum Gathered {
     /// The packets that were not looked at before, and how many were not kept.
     Packets(Vec<Seen>, u64),
     Alarms(Vec<(Duration, Value)>),
-    Orders(Vec<(Duration, String)>),
+    /// Orders of a camera, and how many were not kept.
+    Orders(Vec<(Duration, String)>, u64),
     Log(Vec<(Duration, String)>),
 }
 
@@ -117,7 +118,7 @@ impl Judge {
                 let alarms = alarms.iter().filter(|(at, _)| *at >= self.from);
                 alarms.filter(|(_, alarm)| pattern.fits(alarm)).count()
             }
-            (Countable::Order { like: pattern, .. }, Gathered::Orders(lines))
+            (Countable::Order { like: pattern, .. }, Gathered::Orders(lines, _))
             | (Countable::Log(pattern), Gathered::Log(lines)) => {
                 lines.iter().filter(|(at, line)| *at >= self.from && like(pattern, line)).count()
             }
@@ -126,18 +127,21 @@ impl Judge {
     }
 
     fn count(&mut self, count: &Count, gathered: &Gathered) -> Vec<String> {
-        let mut lost = 0;
-        if let Gathered::Packets(seen, not_kept) = gathered {
-            self.take(count, seen);
-            lost = if self.counts_packets() { *not_kept } else { 0 };
-        }
+        let lost = match gathered {
+            Gathered::Packets(seen, not_kept) => {
+                self.take(count, seen);
+                if self.counts_packets() { *not_kept } else { 0 }
+            }
+            Gathered::Orders(_, not_kept) => *not_kept,
+            _ => 0,
+        };
         let number = self.number(&count.of, gathered);
         let mut wrong = self.order(count);
         if !count.count.holds(number as f64) {
             wrong.push(format!("{number} were seen, expected {}", count.count));
         }
         if lost > 0 {
-            wrong.push(format!("{lost} packets came too fast to be looked at"));
+            wrong.push(format!("{lost} more came than are looked at"));
         }
         wrong
     }
@@ -214,7 +218,10 @@ fn gather(subject: &Subject, next: usize, stage: &Stage, watch: &Watch) -> Gathe
             let alarms = stage.device.alarms();
             Gathered::Alarms(alarms.iter().map(|alarm| (since(alarm), told(alarm))).collect())
         }
-        Countable::Order { number, .. } => Gathered::Orders(watch.orders(*number)),
+        Countable::Order { number, .. } => {
+            let (orders, not_kept) = watch.orders(*number);
+            Gathered::Orders(orders, not_kept)
+        }
         Countable::Log(_) => Gathered::Log(stage.log.lines()),
     }
 }
@@ -278,7 +285,8 @@ mod tests {
         let lines = || [0, 2, 3].map(|at| (Duration::from_secs(at), "Stop".to_owned())).to_vec();
         let order = Countable::Order { number: 0, like: "Stop".into() };
         let log = Countable::Log("St*".into());
-        for (of, gathered) in [(order, Gathered::Orders(lines())), (log, Gathered::Log(lines()))] {
+        for (of, gathered) in [(order, Gathered::Orders(lines(), 0)), (log, Gathered::Log(lines()))]
+        {
             let (mut judge, count) = judge(of, None, None);
             assert!(judge.weigh(&gathered).met);
             assert_eq!(judge.number(&count.of, &gathered), 2);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ivt_sim::camera::CameraSim;
+use ivt_sim::camera::{CameraSim, Order};
 use ivt_sim::cloud::{CloudSim, Device, Direction, Packet, StreamInfo};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -13,6 +13,8 @@ use tokio::sync::broadcast::error::RecvError;
 const MAX_PACKETS: usize = 40_000;
 /// Most bytes of packets that are kept of a scenario.
 const MAX_BYTES: usize = 32 << 20;
+/// Most orders that are kept of a camera's unit; of later ones only the number is known.
+const MAX_ORDERS: usize = 40_000;
 /// Most times of a stream that are kept.
 const MAX_SPANS: usize = 1000;
 /// The time over which a rate is measured.
@@ -33,8 +35,16 @@ struct State {
     /// Number of packets that were not kept.
     lost: u64,
     streams: BTreeMap<String, StreamWatch>,
-    /// By camera and unit, what reached them, in order.
-    orders: BTreeMap<(usize, usize), Vec<(Duration, String)>>,
+    /// What reached the cameras, by camera and unit.
+    orders: BTreeMap<(usize, usize), OrderWatch>,
+}
+
+/// What reached one unit of a camera, in order.
+#[derive(Default)]
+struct OrderWatch {
+    /// Number of orders that there were up to the last look.
+    seen: u64,
+    kept: Vec<(Duration, String)>,
 }
 
 /// A packet with its time since the start.
@@ -90,8 +100,7 @@ impl Watch {
         for (number, camera) in cameras.iter().enumerate() {
             for (channel, unit) in camera.units().iter().enumerate() {
                 let orders = state.orders.entry((number, channel)).or_default();
-                let more = unit.orders().into_iter().skip(orders.len());
-                orders.extend(more.map(|order| (now, format!("{order:?}"))));
+                orders.take(now, unit.orders_after(orders.seen));
             }
         }
         for info in cloud.streams() {
@@ -109,11 +118,13 @@ impl Watch {
         self.lock().lost
     }
 
-    /// What reached a camera, each with the time of the look that found it.
-    pub(super) fn orders(&self, camera: usize) -> Vec<(Duration, String)> {
+    /// What reached a camera, each with the time of the look that found it, and how many orders were not kept.
+    pub(super) fn orders(&self, camera: usize) -> (Vec<(Duration, String)>, u64) {
         let state = self.lock();
-        let units = state.orders.range((camera, 0)..=(camera, usize::MAX));
-        units.flat_map(|(_, orders)| orders.iter().cloned()).collect()
+        let units =
+            || state.orders.range((camera, 0)..=(camera, usize::MAX)).map(|(_, orders)| orders);
+        let kept = units().flat_map(|orders| orders.kept.iter().cloned()).collect();
+        (kept, units().map(|orders| orders.seen - orders.kept.len() as u64).sum())
     }
 
     /// How a stream went on.
@@ -142,6 +153,15 @@ impl Watch {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OrderWatch {
+    /// Takes the number of all orders, and those that came since the last look.
+    fn take(&mut self, now: Duration, (all, more): (u64, Vec<Order>)) {
+        self.seen = all;
+        let room = MAX_ORDERS - self.kept.len();
+        self.kept.extend(more.into_iter().take(room).map(|order| (now, format!("{order:?}"))));
     }
 }
 
@@ -219,6 +239,19 @@ mod tests {
         assert_eq!(stream.spans, [(ms(0), Some(ms(8000)))]);
         stream.sample(ms(16_000), &info(100, true, 1));
         assert_eq!(stream.spans.len(), 2);
+    }
+
+    #[test]
+    fn orders_are_taken_as_they_come_and_those_that_are_not_kept_are_counted() {
+        let mut orders = OrderWatch::default();
+        let mut take = |all: u64, more: usize| {
+            orders.take(Duration::ZERO, (all, vec![Order::Stop; more]));
+            (orders.seen - orders.kept.len() as u64, orders.kept.len())
+        };
+        assert_eq!(take(900, 900), (0, 900));
+        assert_eq!(take(1800, 900), (0, 1800), "more than the camera keeps");
+        assert_eq!(take(3000, 1000), (200, 2800), "200 came and went between two looks");
+        assert_eq!(take(3000 + 40_000, 40_000), (3000, MAX_ORDERS));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ivt_base::secret::Secret;
 use ivt_base::wall_time::WallTime;
@@ -28,7 +28,14 @@ pub struct Unit {
     pub emulator: Arc<Emulator>,
     /// The same camera by its abilities.
     pub channel: Channel,
-    orders: Mutex<VecDeque<Order>>,
+    orders: Mutex<Orders>,
+}
+
+/// The last orders of a camera, and how many came before them.
+#[derive(Default)]
+struct Orders {
+    kept: VecDeque<Order>,
+    dropped: u64,
 }
 
 /// What a client told the camera to do, after the server had understood it. `Debug` hides the password.
@@ -203,16 +210,29 @@ impl Unit {
     /// Takes note of an order that somebody else carries out.
     pub fn note(&self, order: Order) {
         log::info!(target: "camera", "order: {order:?}");
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        orders.push_back(order);
-        if orders.len() > MAX_ORDERS {
-            orders.pop_front();
+        let mut orders = self.known();
+        orders.kept.push_back(order);
+        if orders.kept.len() > MAX_ORDERS {
+            orders.kept.pop_front();
+            orders.dropped += 1;
         }
     }
 
     /// The last 1000 orders, oldest first.
     pub fn orders(&self) -> Vec<Order> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.orders_after(0).1
+    }
+
+    /// How many orders there were in all, and those after the first `seen` of them, as far as they are among the last 1000.
+    pub fn orders_after(&self, seen: u64) -> (u64, Vec<Order>) {
+        let orders = self.known();
+        let skipped = usize::try_from(seen.saturating_sub(orders.dropped)).unwrap_or(usize::MAX);
+        let all = orders.dropped + orders.kept.len() as u64;
+        (all, orders.kept.iter().skip(skipped).cloned().collect())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -243,6 +263,9 @@ mod tests {
         unit.note(join.clone());
         let orders = unit.orders();
         assert_eq!((orders.len(), orders.last()), (MAX_ORDERS, Some(&join)));
+        let all = MAX_ORDERS as u64 + 1;
+        assert_eq!(unit.orders_after(all - 1), (all, vec![join]));
+        assert_eq!(unit.orders_after(all), (all, vec![]));
         assert!(world.unit(1).is_none());
     }
 }
