@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use bytes::Bytes;
+use bytes::buf::Chain;
+use bytes::{Buf as _, Bytes};
 use futures::{Stream, StreamExt as _};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -14,7 +15,10 @@ use serde_json::{Value, json};
 use crate::config;
 
 /// What goes out, piece by piece.
-pub(super) type Outgoing = UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type Outgoing = UnsyncBoxBody<Piece, Infallible>;
+
+/// A piece of an answer, in two parts that go out as one: the data of a frame need not be copied behind its head.
+pub(super) type Piece = Chain<Bytes, Bytes>;
 
 /// An answer.
 pub(crate) struct Reply(Response<Outgoing>);
@@ -45,13 +49,21 @@ impl Reply {
 
     /// 200 with bytes of a media type.
     pub(crate) fn bytes(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self::of(kind, Full::new(bytes.into()).boxed_unsync())
+        Self::of(kind, Full::new(whole(bytes.into())).boxed_unsync())
     }
 
     /// 200 with pieces of a media type, each sent as it comes. The stream ends when the browser has gone.
     pub(crate) fn pieces(
         kind: &'static str,
         pieces: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Self {
+        Self::parts(kind, pieces.map(whole))
+    }
+
+    /// The same, of pieces in two parts.
+    pub(super) fn parts(
+        kind: &'static str,
+        pieces: impl Stream<Item = Piece> + Send + 'static,
     ) -> Self {
         let frames = pieces.map(|piece| Ok(Frame::data(piece)));
         Self::of(kind, StreamBody::new(frames).boxed_unsync())
@@ -155,6 +167,11 @@ impl Refusal {
     }
 }
 
+/// A piece that is there in one part.
+pub(super) fn whole(bytes: Bytes) -> Piece {
+    bytes.chain(Bytes::new())
+}
+
 /// A server-sent event.
 pub(super) fn event(name: &str, data: &Value) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
@@ -198,7 +215,8 @@ mod tests {
         let endless = stream::iter([Bytes::from_static(b"a")]).chain(stream::pending());
         let reply = Reply::pieces("text/plain", endless).until(ended.map(drop));
         let mut body = reply.into_response().into_body();
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+        let mut piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(piece.copy_to_bytes(piece.remaining()), "a");
         assert!(body.frame().now_or_never().is_none());
         drop(end);
         assert!(body.frame().await.is_none());
