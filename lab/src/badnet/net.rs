@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -106,7 +105,7 @@ impl BadNet {
                 link
             }
             Transport::Udp => {
-                let socket = UdpSocket::bind(listen).await?;
+                let socket = udp::bind(*listen).await?;
                 let addr = socket.local_addr()?;
                 let link = Arc::new(Link::new(place, (*transport, addr, upstream), buffer));
                 self.tasks.spawn(udp::serve(link.clone(), socket, seats.clone()));

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{Duration, sleep, timeout};
 
 use super::super::conditions::{Connect, Way};
