@@ -99,9 +99,25 @@ impl Journal {
         let written = entry.map_err(io::Error::from).and_then(|entry| writeln!(open, "{entry}"));
         if let Err(error) = written {
             let path = self.path.display();
-            log::warn!(target: "badnet", "no decision is written to {path} any more: {error}; make room, and start anew");
+            let cure = cure(&error);
+            log::warn!(target: "badnet", "no decision is written to {path} any more: {error}; {cure}, and start anew");
             *file = None;
         }
+    }
+}
+
+/// What a person can do where the file cannot be written.
+pub(super) fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room, or name a file on another disk"
+        }
+        io::ErrorKind::NotFound => "make its folder, or name another file",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "name a file that you may write"
+        }
+        _ => "name another file",
     }
 }
 
@@ -201,11 +217,6 @@ mod tests {
 
     #[test]
     fn a_full_disk_ends_the_file_and_not_the_network() {
-        let journal = Journal::create(Path::new("/dev/full"), 1, Vec::new());
-        if let Ok(journal) = journal {
-            journal.write(0, Duration::ZERO, &Step::Close(Place { link: 0, connection: 0 }), &[]);
-            assert!(journal.file.lock().unwrap().is_none());
-        }
         let path = tempfile::NamedTempFile::new().unwrap();
         let journal = Journal::create(path.path(), 1, Vec::new()).unwrap();
         *journal.file.lock().unwrap() =

@@ -457,6 +457,24 @@ async fn settings_that_cannot_be_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_file_of_decisions_that_cannot_be_written_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (log, named) in [
+        (std::path::PathBuf::from("/dev/full"), "(os error 28); make room"),
+        (folder.path().join("none/log"), "make its folder"),
+        (folder.path().to_owned(), "name a file in it"),
+        (file.join("log"), "name another file"),
+    ] {
+        let links = vec![LinkOptions::tcp("a", "127.0.0.1:0", "a:1").unwrap()];
+        let options = BadNetOptions { links, log: Some(log.clone()), ..BadNetOptions::default() };
+        let error = BadNet::start(options).await.unwrap_err().to_string();
+        assert!(error.contains(named) && error.contains(log.to_str().unwrap()), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_network_that_is_dropped_frees_its_ports_and_its_connections() {
     let bench = Bench::new(Conditions::default()).await;
     let (mut client, _server) = bench.joined().await;
