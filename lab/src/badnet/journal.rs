@@ -1,6 +1,6 @@
 //! The file of all decisions, and deciding them again from it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, LineWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -84,8 +84,19 @@ pub enum ReplayError {
 
 impl Journal {
     /// Makes the file, or empties it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another badnet writes to it.
     pub(super) fn create(path: &Path, seed: u64, lines: Vec<LineHead>) -> io::Result<Self> {
-        let mut file = LineWriter::new(File::create(path)?);
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        if file.metadata()?.is_file() {
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                let kind = io::ErrorKind::ResourceBusy;
+                return Err(io::Error::new(kind, "another badnet writes to it"));
+            }
+            file.set_len(0)?;
+        }
+        let mut file = LineWriter::new(file);
         writeln!(file, "{}", serde_json::to_string(&Head { badnet: VERSION, seed, lines })?)?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)) })
     }
@@ -117,6 +128,7 @@ pub(super) fn cure(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "name a file that you may write"
         }
+        io::ErrorKind::ResourceBusy => "end that one, or name another file",
         _ => "name another file",
     }
 }

@@ -457,6 +457,34 @@ async fn settings_that_cannot_be_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_start_that_fails_leaves_the_decisions_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("decisions");
+    let bench =
+        Bench::with(BadNetOptions { log: Some(log.clone()), ..BadNetOptions::default() }).await;
+    let (mut client, mut server) = bench.joined().await;
+    client.write_all(&noise(10_000)).await.unwrap();
+    read(&mut server, 10_000).await;
+    let taken = bench.net.addr("cloud").unwrap().to_string();
+    for (listen, named) in
+        [(taken.as_str(), "cannot listen on"), ("127.0.0.1:0", "another badnet writes to it; end")]
+    {
+        // The first port is free, so that the start fails at the second.
+        let links = [("a", "127.0.0.1:0"), ("b", listen)];
+        let links = links.map(|(name, listen)| LinkOptions::tcp(name, listen, "a:1").unwrap());
+        let options = BadNetOptions {
+            links: links.into(),
+            log: Some(log.clone()),
+            ..BadNetOptions::default()
+        };
+        let error = BadNet::start(options).await.unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+        let replayed = replay(&log).unwrap();
+        assert_eq!((replayed.seed, replayed.bytes), (42, 10_000));
+    }
+}
+
+#[tokio::test]
 async fn a_file_of_decisions_that_cannot_be_written_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

@@ -45,8 +45,8 @@ fn steps(log: &Path, text: &str) -> u64 {
 #[tokio::test]
 async fn a_burst_goes_over_a_clean_line_whole_also_while_the_name_is_looked_up() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
     for host in ["127.0.0.1", "localhost"] {
+        let log = folder.path().join(host);
         let server = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let upstream = format!("{host}:{}", server.local_addr().unwrap().port());
         let net = start(&upstream, &log, BadNetOptions::default()).await;
