@@ -12,7 +12,8 @@ use ivt_sim::program;
 use tokio::net::TcpListener;
 
 use ivt_lab::badnet::{
-    BadNet, BadNetOptions, Conditions, LinkOptions, Outage, Profile, control, replay,
+    BadNet, BadNetOptions, Conditions, LinkOptions, Outage, Profile, control, read_conditions,
+    replay,
 };
 
 const HELP: &str = "\
@@ -80,10 +81,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     if let Some(path) = conditions {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        options.conditions =
-            toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        options.conditions = read_conditions(&path)?;
     }
     options.conditions.outages.extend(outages);
     // Before the network, which empties the file of decisions.
@@ -178,6 +176,16 @@ mod tests {
         let error = run(command(&line).unwrap().unwrap()).await.unwrap_err().to_string();
         assert!(error.contains("--control: cannot listen on"), "{error}");
         assert_eq!(std::fs::read_to_string(log.path()).unwrap(), "decisions");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_of_the_conditions_is_named_with_its_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[up]\nlos = 0.1").unwrap();
+        let path = file.path().display().to_string();
+        let line = format!("--link a=127.0.0.1:0,a:1 --conditions {path}");
+        let error = run(command(&line).unwrap().unwrap()).await.unwrap_err().to_string();
+        assert_eq!(error, format!("{path}:2: unknown key `los`; did you mean `loss`?"));
     }
 
     #[test]
