@@ -45,9 +45,10 @@ fn steps(log: &Path, text: &str) -> u64 {
 #[tokio::test]
 async fn a_burst_goes_over_a_clean_line_whole_also_while_the_name_is_looked_up() {
     let folder = tempfile::tempdir().unwrap();
-    for host in ["127.0.0.1", "localhost"] {
+    // The name may be that of either version of IP.
+    for (host, any) in [("127.0.0.1", "127.0.0.1:0"), ("localhost", "[::]:0")] {
         let log = folder.path().join(host);
-        let server = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let server = bind(any.parse().unwrap()).await.unwrap();
         let upstream = format!("{host}:{}", server.local_addr().unwrap().port());
         let net = start(&upstream, &log, BadNetOptions::default()).await;
         let client = sender(&net);
