@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Act, Kept};
 use crate::cloud::device::NOT_ANSWERED;
@@ -12,6 +13,10 @@ use crate::cloud::streams::StreamInfo;
 
 /// Longest pause that is kept, in seconds.
 const MAX_PAUSE: f64 = 600.0;
+/// Most seconds of all pauses together. With the rest of the time limit it stays below the 24 h that a scenario may take.
+const MAX_PAUSES: f64 = 80_000.0;
+/// Seconds that the start and the expectations at the end may take beside the pauses, and those of each step.
+const MARGIN: (f64, f64) = (120.0, 20.0);
 /// Pictures after which a stream counts as received.
 const PICTURES: u64 = 10;
 /// The number of the first request that is sent as text, since its answer did not come.
@@ -28,18 +33,20 @@ pub(super) fn write(kept: &Kept, streams: &[StreamInfo], rtmp_port: u16, online:
         writer.line(&format!("# {} acts are left out: there were too many.", kept.left_out));
     }
     writer.line("name = \"Recorded by hand\"");
-    let mut before = None;
-    for (number, (at, act)) in kept.acts.iter().enumerate() {
+    let pauses = Pauses::of(&kept.acts);
+    writer.line(&format!("time_limit = \"{:.0}s\"", pauses.limit()));
+    for (number, (pause, (_, act))) in pauses.0.iter().zip(&kept.acts).enumerate() {
         writer.line("\n[[step]]");
         // Whatever a person did by hand was done to a device that was there.
         if !matches!(act, Act::Faults(_) | Act::Answers(_)) {
             writer.line("after = \"online\"");
         }
-        if let Some(before) = before {
-            let pause = at.saturating_duration_since(before).as_secs_f64().min(MAX_PAUSE);
+        if let Some((pause, whole)) = pause {
+            if pause < whole {
+                writer.line(&format!("# The pause was {whole:.1} s by hand."));
+            }
             writer.line(&format!("wait = \"{pause:.1}s\""));
         }
-        before = Some(*at);
         writer.act(number, act);
     }
     for key in std::mem::take(&mut writer.keys) {
@@ -56,6 +63,28 @@ pub(super) fn write(kept: &Kept, streams: &[StreamInfo], rtmp_port: u16, online:
         writer.line(end);
     }
     writer.out
+}
+
+/// The pause before each act in seconds, and how long it was by hand; `None` before the first.
+struct Pauses(Vec<Option<(f64, f64)>>);
+
+impl Pauses {
+    fn of(acts: &[(Instant, Act)]) -> Self {
+        let most = MAX_PAUSE.min(MAX_PAUSES / acts.len().max(1) as f64);
+        let between = acts.windows(2).map(|pair| {
+            let [(before, _), (at, _)] = pair else { return None };
+            let whole = at.saturating_duration_since(*before).as_secs_f64();
+            Some((whole.min(most), whole))
+        });
+        Self(std::iter::once(None).chain(between).take(acts.len()).collect())
+    }
+
+    /// How long the scenario may take: all pauses, and a margin for what lies between them.
+    fn limit(&self) -> f64 {
+        let pauses: f64 = self.0.iter().flatten().map(|(pause, _)| pause).sum();
+        let (once, each) = MARGIN;
+        (pauses + once + each * self.0.len() as f64).ceil()
+    }
 }
 
 struct Writer {
@@ -215,13 +244,20 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use ivt_proto::rpc::RpcError;
-    use tokio::time::{Duration, Instant};
+    use tokio::time::Duration;
 
+    use super::super::MAX_ACTS;
     use super::*;
 
     fn written(acts: Vec<Act>, online: bool) -> String {
+        paced(1, acts, online)
+    }
+
+    /// What is written of acts that are so many seconds apart.
+    fn paced(seconds: u64, acts: Vec<Act>, online: bool) -> String {
         let began = Instant::now();
-        let acts = acts.into_iter().zip(0..).map(|(act, n)| (began + Duration::from_secs(n), act));
+        let at = |n| began + Duration::from_secs(n * seconds);
+        let acts = acts.into_iter().zip(0..).map(|(act, n)| (at(n), act));
         let login_code = "a".to_owned();
         let kept = Kept { login_code, on: true, acts: acts.collect(), bytes: 0, left_out: 0 };
         let stream = StreamInfo { key: "s".into(), video_frames: 50, ..StreamInfo::default() };
@@ -273,5 +309,34 @@ mod tests {
         }
         assert!(!text.contains("tr1cky") && text.matches("[[step]]").count() == 8);
         assert!(!written(vec![Act::HangUp], false).contains("[[expect]]"));
+    }
+
+    /// The times of a scenario in seconds: its limit, and the pause of each step that has one.
+    fn times(text: &str) -> (f64, Vec<f64>) {
+        let scenario: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let seconds = |value: &toml::Value| -> f64 {
+            value.as_str().unwrap().strip_suffix('s').unwrap().parse().unwrap()
+        };
+        let steps = scenario["step"].as_array().unwrap().iter();
+        let pauses = steps.filter_map(|step| step.get("wait").map(seconds)).collect();
+        (seconds(&scenario["time_limit"]), pauses)
+    }
+
+    #[test]
+    fn a_scenario_may_take_as_long_as_it_took_by_hand() {
+        for (seconds, acts, pause) in [
+            (130, 3, 130.0),
+            (500, 100, 500.0),
+            (3600, 2, MAX_PAUSE),
+            (3600, MAX_ACTS, MAX_PAUSES / MAX_ACTS as f64),
+        ] {
+            let text = paced(seconds, vec![Act::HangUp; acts], true);
+            let (limit, pauses) = times(&text);
+            assert_eq!(pauses, vec![pause; acts - 1], "{seconds} s");
+            let sum: f64 = pauses.iter().sum();
+            assert!((sum + 120.0..=24.0 * 3600.0).contains(&limit), "{limit} s for {sum} s");
+            let told = text.matches("# The pause was 3600.0 s by hand.").count();
+            assert_eq!(told, if seconds == 3600 { acts - 1 } else { 0 });
+        }
     }
 }
