@@ -44,6 +44,12 @@ impl Log {
         self.lock().kept.iter().cloned().collect()
     }
 
+    /// The lines that are kept, and the number of older ones that were dropped.
+    pub(super) fn all(&self) -> (Vec<(Duration, String)>, usize) {
+        let lines = self.lock();
+        (lines.kept.iter().cloned().collect(), lines.dropped)
+    }
+
     /// Number of lines that were dropped because there were too many.
     pub(super) fn dropped(&self) -> usize {
         self.lock().dropped
