@@ -94,6 +94,22 @@ impl<'a> Fields<'a> {
         self.source.wrong(self.offset, format!("{}: {what}", self.name));
     }
 
+    /// Notes a mistake at a place in the text.
+    pub(super) fn wrong_at(&self, offset: usize, what: impl Into<String>) {
+        self.source.wrong(offset, what);
+    }
+
+    /// The line of a place in the text.
+    pub(super) fn line_of(&self, offset: usize) -> usize {
+        self.source.line(offset)
+    }
+
+    /// The table under a key that was not taken yet, and stays.
+    pub(super) fn peek(&self, key: &str) -> Option<&'a DeTable<'a>> {
+        let (.., value) = self.rest.iter().find(|(name, ..)| *name == key)?;
+        value.get_ref().as_table()
+    }
+
     /// Whether the key stands in the table and was not taken yet.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.asked.push(key);

@@ -9,6 +9,7 @@ use ivt_sim::cloud::{Answers, Faults, Login};
 use serde_json::Value;
 
 use super::pattern::{Bound, Pattern};
+use super::settings::Lines;
 use crate::badnet::{Conditions, Cut};
 
 /// A scenario as it was read.
@@ -49,6 +50,8 @@ pub(super) struct DevicePart {
     pub(super) settings: toml::Table,
     /// Keys of each `[[channel]]` beside those that the runner makes.
     pub(super) channel: toml::Table,
+    /// Where the keys of both stand.
+    pub(super) lines: Lines,
 }
 
 /// `[cloud]`.

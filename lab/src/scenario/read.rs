@@ -17,6 +17,7 @@ use super::format::{
     Scenario, Step, Subject, Thing, Wanted,
 };
 use super::pattern::Pattern;
+use super::settings::{self, Lines};
 use super::subject::subject;
 use super::values::{BUILT_IN, names};
 use crate::slip::{did_you_mean, nearest};
@@ -129,11 +130,13 @@ fn device(fields: Option<Fields<'_>>) -> DevicePart {
         start: true,
         settings: toml::Table::new(),
         channel: toml::Table::new(),
+        lines: Lines::new(),
     };
     let Some(mut fields) = fields else { return part };
     part.login = fields.text("login").unwrap_or(part.login);
     part.password = fields.text("password").unwrap_or(part.password);
     part.start = fields.flag("start").unwrap_or(true);
+    part.lines = settings::check(&fields);
     part.settings = fields.typed("settings").unwrap_or_default();
     part.channel = fields.typed("channel").unwrap_or_default();
     if part.login.is_empty() {

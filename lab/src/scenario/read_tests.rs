@@ -10,6 +10,8 @@ section = "IVR RPC, Requests"
 
 [device]
 settings.record.disconnect_seconds = 60
+channel.silence_seconds = 20
+channel.quality.hd = "sub"
 
 [cloud]
 faults.link.delay_ms = 5
@@ -85,6 +87,12 @@ fn each_mistake_is_told_with_its_line_and_the_nearest_name() {
         ("within = \"5s\"", "wihtin = \"5s\"", "did you mean `within`"),
         ("password = \"tr1cky\"", "pasword = \"tr1cky\"", "did you mean `password`"),
         ("settings.record", "setings.record", "did you mean `settings`"),
+        ("settings.record", "settings.recrod", "did you mean `record`"),
+        ("disconnect_seconds", "disconect_seconds", "did you mean `disconnect_seconds`"),
+        ("silence_seconds", "silence_secs", "did you mean `silence_seconds`"),
+        ("channel.silence_seconds", "settings.channel.silence_seconds", "device.channel"),
+        ("channel.silence", "chanel.silence", "did you mean `channel`"),
+        ("quality.hd", "quality.uhd", "did you mean `fhd`"),
     ] {
         let (place, error) = told(old, new);
         let named = error.lines().any(|line| line.starts_with(&place) && line.contains(wants));

@@ -138,13 +138,15 @@ def each_fails_with_a_liar(_, folder):
 
 def mistakes_are_told(_, folder):
     """What a person gets wrong is told with what to do."""
-    wrong, empty, blind = (os.path.join(folder, f"{name}.toml") for name in ("wrong", "empty", "blind"))
+    wrong, empty, blind, misset, unfit = (os.path.join(folder, f"{name}.toml") for name in ("wrong", "empty", "blind", "misset", "unfit"))
     right = shipped("unknown_method")
     with open(right, encoding="utf-8") as source:
         text = source.read()
-    # A slip; an expectation that is always so; and a camera that is not there.
+    # A slip; an expectation that is always so; a camera that is not there; a slip in the agent's settings; and a value that it refuses.
     for path, old, new in ((wrong, "error = 102", "eror = 102"), (empty, "logins = 1", 'logins = ">= 0"'),
-                           (blind, "error = 101", 'error = 101\n[[step]]\ncamera = "reboot"')):
+                           (blind, "error = 101", 'error = 101\n[[step]]\ncamera = "reboot"'),
+                           (misset, "section = ", "device.settings.record.disconect_seconds = 60\nsection = "),
+                           (unfit, "section = ", "device.channel.ring_bytes = 1\nsection = ")):
         with open(path, "w", encoding="utf-8") as out:
             out.write(text.replace(old, new))
     with socket.socket() as taken:
@@ -155,6 +157,8 @@ def mistakes_are_told(_, folder):
             ((wrong,), 2, ("wrong.toml:", "unknown key `eror`", "did you mean `error`?")),
             ((empty,), 2, ("empty.toml:", "always so")),
             ((blind,), 2, ("blind.toml:", "there is no camera 0: write [[camera]]")),
+            ((misset, "--check"), 2, ("misset.toml:2: ", "disconect_seconds", "did you mean `disconnect_seconds`?")),
+            ((unfit,), 1, ("the agent ended by itself", "unfit.toml:2: channel.ring_bytes")),
             ((right, "--rtmp", port), 1, (port, "in use", "--rtmp")),
             ((right, "--agent", "/nowhere/agent"), 1, ("/nowhere/agent", "--agent PATH")),
             ((right, "--http", port), 1, (port, "in use", "--http")),
