@@ -125,6 +125,53 @@ fn what_is_wrong_in_the_whole_is_told_too() {
 }
 
 #[test]
+fn a_mistake_in_what_a_table_is_about_takes_no_right_key_for_a_wrong_one() {
+    for (table, slip) in [
+        ("[[step]]\ncall = 'x'\nparams = {}\nanswer = {}\nsave = { x = '/a' }", "call"),
+        ("[[step]]\ncall = 'x'\nerror = 3", "call"),
+        ("[[step]]\nraw = 'x'\ntimes = 3\nbytes = 5", "raw"),
+        ("[[step]]\ncamera = 'reboot'\ncamera_number = 0\nchannel = 0\nlasts = '1s'", "camera"),
+        ("[[step]]\ncamera = 'refuse'\non = true", "camera"),
+        ("[[step]]\ncamera = 'jump'\nseconds = 3", "camera"),
+        ("[[step]]\nalarm = 'motion'\nactive = true\ncamera_number = 0", "alarm"),
+        ("[[step]]\nnetwork = 'camera'\ncut = 'hold'", "network"),
+        ("[[step]]\nnetwork = 'camera'\nheal = true", "network"),
+        ("[[step]]\nnetwork = 'camera'\nprofile = 'clean'", "network"),
+        ("[[step]]\nnetwork = 'camera'\nconditions = {}", "network"),
+        (
+            "[[expect]]\nname = 'x'\nat = 'end'\npacket = {}\nfrom = 'cloud'\ncount = 3\nrising = '/seq'\nspacing_seconds = 3",
+            "packet",
+        ),
+        ("[[expect]]\nname = 'x'\norder = 'x'\ncamera_number = 0", "order"),
+    ] {
+        let (whole, after) = table.split_once(&format!("\n{slip} = ")).unwrap();
+        let (_, rest) = after.split_once('\n').unwrap_or_default();
+        let file = |line: &str| {
+            let beside = "name = 'x'\n[[camera]]\n[network]\ncamera.profile = 'clean'\n\
+                          [[expect]]\nname = 'y'\ndevice.online = true";
+            format!("{beside}\n{whole}\n{line}\n{rest}")
+        };
+        // A letter twice, a value of another kind, and two of which only one may be there.
+        let (first, last) = slip.split_at(slip.len() - 1);
+        let other = if whole.contains("step") { "pause = true" } else { "device.online = true" };
+        let value = after.lines().next().unwrap_or_default();
+        for line in [
+            format!("{first}{last}{last} = {value}"),
+            format!("{slip} = 5.5"),
+            format!("{slip} = {value}\n{other}"),
+        ] {
+            let told = mistakes(&file(&line));
+            // Any value is a pattern of a packet.
+            let wants = usize::from(!line.starts_with("packet = 5.5"));
+            assert_eq!(told.len(), wants, "{table}\n{line}: {told:?}");
+        }
+        assert!(mistakes(&file(&format!("{slip} = {value}"))).is_empty(), "{table}");
+    }
+    let told = mistakes("name = 'x'\n[[step]]\nanswer = {}\nparams = {}");
+    assert!(told.iter().any(|mistake| mistake.what.contains("expected one of call")), "{told:?}");
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
     let text =
         GOOD.replace("section", "sectoin").replace("quirks", "quriks").replace("within", "wihtin");
