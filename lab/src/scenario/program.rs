@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::fields::time;
-use super::format::Scenario;
+use super::format::{Scenario, tell_apart};
 use super::read::read;
 use super::run::{case, run};
 use super::stage::{Setting, beside};
@@ -71,7 +71,8 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     };
     let (scenarios, wrong): (Vec<_>, Vec<_>) =
         command.files.iter().map(|file| read(file)).partition(Result::is_ok);
-    let scenarios: Vec<Scenario> = scenarios.into_iter().flatten().collect();
+    let mut scenarios: Vec<Scenario> = scenarios.into_iter().flatten().collect();
+    tell_apart(&mut scenarios);
     wrong.iter().filter_map(|result| result.as_ref().err()).for_each(|error| eprintln!("{error}"));
     if !wrong.is_empty() {
         return ExitCode::from(2);

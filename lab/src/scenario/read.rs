@@ -107,9 +107,11 @@ fn scenario(file: &Path, mut fields: Fields<'_>) -> Scenario {
     let expects = fields.tables("expect", MAX_EXPECTS).into_iter();
     let expects: Vec<_> = expects.filter_map(|table| expect(table, count)).collect();
     fields.finish();
+    let id = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let file = file.to_owned();
     Scenario {
         file,
+        id,
         name,
         about,
         section,
