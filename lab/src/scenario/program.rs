@@ -159,8 +159,7 @@ async fn run_all(
                 };
                 let stop = async { drop(stopping.wait_for(|stop| *stop).await) };
                 let case = run(&scenario, &setting, began, begun, stop).await;
-                let seconds = case.took.as_secs_f64();
-                say(&format!("{:5}{seconds:6.1} s {id}{}", case.verdict.word(), reasons(&case)));
+                say(&ended(&case));
                 (number, case)
             });
         }
@@ -180,12 +179,14 @@ async fn run_all(
     Report { title: "Scenarios".into(), subject, started, seed: None, cases }
 }
 
-fn reasons(case: &Case) -> String {
-    if case.reason.is_empty() {
-        String::new()
-    } else {
-        format!("\n      {}", case.reason.replace("; line", "\n      line"))
+/// What is said of a case that is over: with its seed, by which it can be run again.
+fn ended(case: &Case) -> String {
+    let (word, seconds, seed) = (case.verdict.word(), case.took.as_secs_f64(), case.seed_told());
+    let mut line = format!("{word:5}{seconds:6.1} s {}{seed}", case.id);
+    if !case.reason.is_empty() {
+        line.push_str(&format!("\n      {}", case.reason.replace("; line", "\n      line")));
     }
+    line
 }
 
 /// Prints a line of progress; a reader that has gone away is no reason to stop.

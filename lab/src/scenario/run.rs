@@ -233,6 +233,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_seed_that_was_drawn_is_told_and_one_that_is_given_is_kept() {
+        for (seed, given) in [("", None), ("seed = 77", Some(77))] {
+            let text = format!(
+                "name = 'x'\n[device]\nstart = false\n[network]\n{seed}\ncloud.profile = 'clean'\n[[expect]]\nname = 'nobody comes'\n\
+                 never = true\nwithin = '100ms'\ndevice.online = true"
+            );
+            let scenario =
+                parse(Path::new("x.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+            let setting = Setting { agent: "/nowhere".into(), login: None, ..setting() };
+            let case = run(&scenario, &setting, Instant::now(), |_| {}, pending()).await;
+            assert_eq!((case.verdict, case.reason.as_str()), (Says::Pass, ""));
+            assert!(case.seed().is_some() && given.is_none_or(|seed| case.seed() == Some(seed)));
+        }
+    }
+
+    #[tokio::test]
     async fn a_run_that_is_stopped_says_so_and_keeps_what_was_seen() {
         let text = "name = 'x'\n[[step]]\nafter = 'online'\ncall = 'x'";
         let case = outcome(text, ready(())).await;

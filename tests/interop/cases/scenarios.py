@@ -106,6 +106,9 @@ def all_pass(stack, folder):
     if count < 20 or len(told) != count or any(told.values()):
         raise Failed(f"{count} scenarios, JUnit tells of {told}")
     all_can_fail(report)
+    seeds = {case.get("name").split(":")[0]: case.find("properties/property[@name='seed']") for case in ET.parse(junit).getroot().iter("testcase")}
+    if seeds["publish_cable_cut"].get("value") != "20" or "publish_cable_cut (seed 20)" not in said or seeds["keepalive"] is not None:
+        raise Failed(f"the seed of a scenario's network is not told: {seeds}")
     page = ReportPage(stack, folder, html)
     names = page.script("return Array.from(document.querySelectorAll('details code'), (code) => code.textContent)")
     for name, least in (("alarm_with_picture", {"pictures": 1}), ("record_cable_cut", {"packets": 2}), ("publish_and_stop", {"packets": 4, "stills": 1})):
