@@ -37,6 +37,9 @@ const BESIDE: &[&str] = &[
     "profile",
     "conditions",
 ];
+/// Why packets of UDP are nothing that a scenario can trouble, and what can.
+pub(super) const TCP_ONLY: &str = "the network of a scenario carries TCP alone, which comes whole and in order; \
+     for packets of UDP start badnet with a link of udp: (docs/badnet.md)";
 /// Most times that a text is sent.
 const MAX_TIMES: i64 = 100_000;
 /// Longest text that is sent, in bytes.
@@ -122,13 +125,25 @@ pub(super) fn saved(fields: &mut Fields<'_>) -> Vec<(String, String)> {
 
 /// The conditions of a table: a `profile`, or `conditions` of its own.
 pub(super) fn conditions(fields: &mut Fields<'_>) -> Option<Conditions> {
-    let conditions: Conditions = match fields.one_of(&["profile", "conditions"], &[])? {
+    let key = fields.one_of(&["profile", "conditions"], &[])?;
+    // A profile is for every transport, and does what it can.
+    let is_own = key == "conditions";
+    let conditions: Conditions = match key {
         "profile" => fields.parsed::<Profile>("profile")?.conditions(),
         _ => fields.typed("conditions")?,
     };
     if let Err(error) = conditions.check() {
         fields.wrong(error);
         return None;
+    }
+    if is_own {
+        for (name, way) in [("up", &conditions.up), ("down", &conditions.down)] {
+            for (key, share) in [("reorder", way.reorder), ("duplicate", way.duplicate)] {
+                if share > 0.0 {
+                    fields.wrong(format!("conditions.{name}.{key} has no effect: {TCP_ONLY}"));
+                }
+            }
+        }
     }
     Some(conditions)
 }

@@ -118,6 +118,19 @@ pub(super) struct NetworkPart {
     pub(super) lines: Vec<(Line, Conditions)>,
 }
 
+impl NetworkPart {
+    /// Whether the scenario names this piece.
+    pub(super) fn has(&self, line: Line) -> bool {
+        self.lines.iter().any(|(other, _)| *other == line)
+    }
+
+    /// Whether there is something that an order to this piece reaches.
+    pub(super) fn reaches(&self, line: Line) -> bool {
+        let shares = matches!(line, Line::Cloud | Line::Rtmp | Line::Store);
+        self.has(line) || shares && self.has(Line::Uplink)
+    }
+}
+
 /// A piece of network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {

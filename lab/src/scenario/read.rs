@@ -10,7 +10,7 @@ use ivt_sim::cloud::{Answers, Faults, Login};
 use serde_json::Value;
 use toml::de::DeTable;
 
-use super::action::{action, conditions, saved};
+use super::action::{TCP_ONLY, action, conditions, saved};
 use super::fields::{Fields, Mistake, Source};
 use super::format::{
     Action, Backend, CameraPart, CloudPart, Countable, DevicePart, Expect, Line, NetworkPart,
@@ -101,6 +101,7 @@ fn scenario(file: &Path, mut fields: Fields<'_>) -> Scenario {
     let cloud = cloud(fields.table("cloud"));
     let cameras: Vec<_> = fields.tables("camera", MAX_CAMERAS).into_iter().map(camera).collect();
     let network = network(fields.table("network"));
+    bypass(&fields, &cameras, &network);
     let count = cameras.len();
     let steps = fields.tables("step", MAX_STEPS).into_iter();
     let steps = steps.filter_map(|table| step(table, count)).collect();
@@ -195,6 +196,26 @@ fn camera(mut fields: Fields<'_>) -> CameraPart {
         onvif_quirks,
         alarm_quirks,
         transport,
+    }
+}
+
+/// Notes what would pass by the network, or have none.
+fn bypass(fields: &Fields<'_>, cameras: &[CameraPart], network: &NetworkPart) {
+    if !network.has(Line::Camera) {
+        return;
+    }
+    if cameras.is_empty() {
+        fields.wrong("[network] camera: there is none: write [[camera]]");
+    }
+    for (number, camera) in cameras.iter().enumerate() {
+        let transport = camera.transport;
+        if transport != "tcp" {
+            fields.wrong(format!(
+                "[[camera]] number {}: its pictures may pass by [network] camera with transport = \"{transport}\": \
+                 write \"tcp\"; {TCP_ONLY}",
+                number + 1
+            ));
+        }
     }
 }
 
@@ -325,6 +346,17 @@ fn check(scenario: &Scenario, source: &Source<'_>, text: &str) {
     let answers = scenario.steps.iter().any(|step| matches!(step.action, Action::Call { .. }));
     if scenario.expects.is_empty() && !answers {
         wrong(1, "nothing is expected: write at least one [[expect]]".into());
+    }
+    for step in &scenario.steps {
+        if let Action::Network { line, .. } = step.action
+            && !scenario.network.reaches(line)
+        {
+            let name = line.name();
+            wrong(
+                step.line,
+                format!("there is no such network: write {name}.profile = \"clean\" in [network]"),
+            );
+        }
     }
     for (camera, step) in scenario.steps.iter().filter_map(|step| match step.action {
         Action::Camera { fault: Fault::Reboot(outage), .. } => Some((outage, step)),

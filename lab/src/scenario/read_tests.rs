@@ -125,6 +125,41 @@ fn what_is_wrong_in_the_whole_is_told_too() {
 }
 
 #[test]
+fn what_the_network_would_not_touch_is_told_with_what_to_do() {
+    let file = |camera: &str, network: &str, step: &str| {
+        let text = format!(
+            "name = 'x'\n[[camera]]\n{camera}\n[network]\n{network}\n[[step]]\n{step}\n\
+             [[expect]]\nname = 'y'\ndevice.online = true"
+        );
+        mistakes(&text).into_iter().map(|mistake| mistake.what).collect::<Vec<_>>()
+    };
+    let (clean, pause) = ("camera.profile = 'clean'", "pause = true");
+    for (camera, network, step, wants) in [
+        ("transport = 'udp'", clean, pause, "number 1: its pictures may pass by"),
+        ("transport = 'auto'", clean, pause, "write \"tcp\""),
+        ("", "camera.conditions.up.reorder = 0.1", pause, "conditions.up.reorder has no effect"),
+        ("", "cloud.conditions.down.duplicate = 1", pause, "link of udp: (docs/badnet.md)"),
+        ("", clean, "network = 'camera'\nconditions.down.reorder = 0.1", "down.reorder has no"),
+        ("", clean, "network = 'cloud'\ncut = 'hold'", "write cloud.profile = \"clean\""),
+        ("", "cloud.profile = 'clean'", "network = 'camera'\nheal = true", "camera.profile"),
+        ("", "cloud.profile = 'clean'", "network = 'uplink'\nheal = true", "uplink.profile"),
+    ] {
+        let told = file(camera, network, step);
+        assert!(told.len() == 1 && told[0].contains(wants), "{wants}: {told:?}");
+    }
+    for (camera, network, step) in [
+        ("transport = 'tcp'", clean, "network = 'camera'\nprofile = 'wifi-edge'"),
+        ("transport = 'udp'", "cloud.profile = 'clean'", "network = 'cloud'\ncut = 'hold'"),
+        ("", "uplink.profile = 'wifi-edge'", "network = 'store'\ncut = 'reset'"),
+        ("", "uplink.conditions.up.reorder = 0", "network = 'uplink'\nheal = true"),
+    ] {
+        assert_eq!(file(camera, network, step), [""; 0], "{camera} {network} {step}");
+    }
+    let told = mistakes("name = 'x'\n[network]\ncamera.profile = 'clean'\n[[step]]\ncall = 'x'");
+    assert!(told.iter().any(|mistake| mistake.what.contains("write [[camera]]")), "{told:?}");
+}
+
+#[test]
 fn a_mistake_in_what_a_table_is_about_takes_no_right_key_for_a_wrong_one() {
     for (table, slip) in [
         ("[[step]]\ncall = 'x'\nparams = {}\nanswer = {}\nsave = { x = '/a' }", "call"),
@@ -203,7 +238,11 @@ proptest! {
 
 /// Every file that ships, with its text.
 fn shipped() -> Vec<(PathBuf, String)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios"))
+}
+
+/// The files of a folder, with their texts.
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
 }
@@ -339,10 +378,11 @@ fn the_guide_has_every_key_and_word_at_its_place_and_no_other_key() {
 
 #[test]
 fn each_action_and_subject_is_tried_by_a_scenario() {
-    let more = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/scenarios/every_action.toml");
-    let more = (PathBuf::from(more), std::fs::read_to_string(more).unwrap());
-    parse(&more.0, &more.1).unwrap_or_else(|error| panic!("{error}"));
-    let all: String = shipped().into_iter().chain([more]).map(|(_, text)| text).collect();
+    let more = files(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/scenarios"));
+    for (file, text) in &more {
+        parse(file, text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let all: String = shipped().into_iter().chain(more).map(|(_, text)| text).collect();
     // What is left out says which there are.
     for (table, is_word) in [
         ("[[step]]", false),
