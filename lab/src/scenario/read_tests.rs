@@ -105,6 +105,7 @@ fn what_is_wrong_in_the_whole_is_told_too() {
     for (old, new, wants) in [
         ("after = [\"ask\"]", "after = [\"asked\"]", "did you mean `ask`"),
         ("token = \"${token}\"", "token = \"${tokn}\"", "did you mean `token`"),
+        ("token = \"${token}\"", "token = \"${$}{x} ${tokn}\"", "did you mean `token`"),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\nlog = \"x\"", "exclude each other"),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncount = 0", "at = \"end\""),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncamera_number = 3", "no camera 3"),

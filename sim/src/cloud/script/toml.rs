@@ -24,9 +24,16 @@ const SEQ: usize = 1_000_000;
 /// Deepest value of an answer whose shape is told.
 const MAX_DEPTH: usize = 8;
 
-/// The scenario. `rtmp_port` is that of the simulator; `online` tells whether the device is connected at the end.
-pub(super) fn write(kept: &Kept, streams: &[StreamInfo], rtmp_port: u16, online: bool) -> String {
-    let mut writer = Writer { out: String::new(), rtmp_port, keys: BTreeSet::new() };
+/// Where this simulator takes streams.
+pub(super) struct Own {
+    pub(super) rtmp_port: u16,
+    /// What it tells devices, up to the key: its own address, or that of a gateway.
+    pub(super) rtmp_base: String,
+}
+
+/// The scenario. `own` is what is no address elsewhere; `online` tells whether the device is connected at the end.
+pub(super) fn write(kept: &Kept, streams: &[StreamInfo], own: Own, online: bool) -> String {
+    let mut writer = Writer { out: String::new(), own, keys: BTreeSet::new() };
     writer.line("# Recorded by hand on the page of ivc-sim. docs/scenarios.md describes what may stand here.");
     writer.line("# Passwords are left out: write them in the place of \"***\".");
     if kept.left_out > 0 {
@@ -89,7 +96,7 @@ impl Pauses {
 
 struct Writer {
     out: String,
-    rtmp_port: u16,
+    own: Own,
     /// The streams that were asked for.
     keys: BTreeSet<String>,
 }
@@ -111,7 +118,7 @@ impl Writer {
                 match outcome {
                     Err(error) if error.code == NOT_ANSWERED => {
                         self.line("# It was not answered.");
-                        let mut packet = json!({ "req": method, "seq": SEQ + number });
+                        let mut packet = json!({ "req": literal(method), "seq": SEQ + number });
                         if let Some(params) = params {
                             packet["params"] = params;
                         }
@@ -136,7 +143,7 @@ impl Writer {
                 let params = params.as_ref().map(|params| self.portable(params));
                 params.iter().for_each(|params| self.member("params", params));
             }
-            Act::Raw { text } => self.member("raw", &json!(text)),
+            Act::Raw { text } => self.member("raw", &json!(literal(text))),
             Act::HangUp => self.line("hang_up = true"),
             Act::Faults(faults) => self.set("faults", &**faults, &Default::default()),
             Act::Answers(answers) => self.set("answers", &**answers, &Default::default()),
@@ -168,19 +175,36 @@ impl Writer {
     }
 
     fn portable_text(&mut self, text: &str) -> String {
-        let own = format!(":{}/live/", self.rtmp_port);
-        if let Some((_, key)) = text.strip_prefix("rtmp://").and_then(|rest| rest.split_once(&own))
-        {
+        if let Some(key) = self.key(text) {
             self.keys.insert(key.split('?').next().unwrap_or_default().to_owned());
             return format!("${{rtmp_url:{key}}}");
         }
-        if let Some((_, session)) =
-            text.strip_prefix("http://").and_then(|rest| rest.split_once("/record/"))
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        if let Some((_, session)) = rest.and_then(|rest| rest.split_once("/record/"))
+            && is_argument(session)
         {
             return format!("${{record_url:{session}}}");
         }
-        text.to_owned()
+        literal(text)
     }
+
+    /// The key of the stream, where a text is an address of this simulator.
+    fn key<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let own = format!(":{}/live/", self.own.rtmp_port);
+        let direct = text.strip_prefix("rtmp://").and_then(|rest| Some(rest.split_once(&own)?.1));
+        let key = direct.or_else(|| text.strip_prefix(&self.own.rtmp_base))?;
+        is_argument(key).then_some(key)
+    }
+}
+
+/// Whether a text can stand behind a name: `${rtmp_url:TEXT}`.
+fn is_argument(text: &str) -> bool {
+    !text.contains(['{', '}'])
+}
+
+/// A text as it is, in which a scenario sees no `${NAME}`.
+fn literal(text: &str) -> String {
+    text.replace("${", "${$}{")
 }
 
 /// What an answer has to be like: its members, whatever their values are.
@@ -261,7 +285,8 @@ mod tests {
         let login_code = "a".to_owned();
         let kept = Kept { login_code, on: true, acts: acts.collect(), bytes: 0, left_out: 0 };
         let stream = StreamInfo { key: "s".into(), video_frames: 50, ..StreamInfo::default() };
-        write(&kept, &[stream], 1935, online)
+        let own = Own { rtmp_port: 1935, rtmp_base: "rtmp://gate.example:9001/live/".into() };
+        write(&kept, &[stream], own, online)
     }
 
     fn call(params: Value, outcome: Result<Value, RpcError>) -> Act {
@@ -309,6 +334,47 @@ mod tests {
         }
         assert!(!text.contains("tr1cky") && text.matches("[[step]]").count() == 8);
         assert!(!written(vec![Act::HangUp], false).contains("[[expect]]"));
+    }
+
+    #[test]
+    fn addresses_of_a_gateway_and_texts_that_look_like_values_are_portable() {
+        let text = written(
+            vec![
+                call(
+                    json!({
+                        "url": "rtmp://gate.example:9001/live/s?token=1",
+                        "cbk_url": "https://gate.example:9000/record/r",
+                        "other": "rtmp://elsewhere.example:9001/live/s",
+                        "text": "${n} for ${",
+                        "odd": "rtmp://gate.example:9001/live/${x}",
+                    }),
+                    Ok(json!({})),
+                ),
+                Act::Notify { event: "E".into(), params: Some(json!({ "a": ["${login}"] })) },
+                call(json!("${a}"), Err(RpcError { code: NOT_ANSWERED, msg: String::new() })),
+                Act::Raw { text: "{\"x\":\"${y}\"}".into() },
+            ],
+            true,
+        );
+        let scenario: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let [first, second, third, fourth] = scenario["step"].as_array().unwrap().as_slice() else {
+            panic!("{text}")
+        };
+        let params = &first["params"];
+        for (name, wants) in [
+            ("url", "${rtmp_url:s?token=1}"),
+            ("cbk_url", "${record_url:r}"),
+            ("other", "rtmp://elsewhere.example:9001/live/s"),
+            ("text", "${$}{n} for ${$}{"),
+            ("odd", "rtmp://gate.example:9001/live/${$}{x}"),
+        ] {
+            assert_eq!(params[name].as_str(), Some(wants));
+        }
+        assert_eq!(second["params"]["a"][0].as_str(), Some("${$}{login}"));
+        assert!(third["raw"].as_str().unwrap().contains("\"${$}{a}\""), "{text}");
+        assert_eq!(fourth["raw"].as_str(), Some("{\"x\":\"${$}{y}\"}"));
+        let expects = scenario["expect"].as_array().unwrap();
+        assert_eq!(expects[0]["stream"]["key"].as_str(), Some("s"), "{text}");
     }
 
     /// The times of a scenario in seconds: its limit, and the pause of each step that has one.
