@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::fields::time;
-use super::format::Scenario;
+use super::format::{Scenario, tell_apart};
 use super::read::read;
 use super::run::{case, run};
 use super::stage::{Setting, beside};
@@ -71,7 +71,8 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     };
     let (scenarios, wrong): (Vec<_>, Vec<_>) =
         command.files.iter().map(|file| read(file)).partition(Result::is_ok);
-    let scenarios: Vec<Scenario> = scenarios.into_iter().flatten().collect();
+    let mut scenarios: Vec<Scenario> = scenarios.into_iter().flatten().collect();
+    tell_apart(&mut scenarios);
     wrong.iter().filter_map(|result| result.as_ref().err()).for_each(|error| eprintln!("{error}"));
     if !wrong.is_empty() {
         return ExitCode::from(2);
@@ -158,8 +159,7 @@ async fn run_all(
                 };
                 let stop = async { drop(stopping.wait_for(|stop| *stop).await) };
                 let case = run(&scenario, &setting, began, begun, stop).await;
-                let seconds = case.took.as_secs_f64();
-                say(&format!("{:5}{seconds:6.1} s {id}{}", case.verdict.word(), reasons(&case)));
+                say(&ended(&case));
                 (number, case)
             });
         }
@@ -179,12 +179,14 @@ async fn run_all(
     Report { title: "Scenarios".into(), subject, started, seed: None, cases }
 }
 
-fn reasons(case: &Case) -> String {
-    if case.reason.is_empty() {
-        String::new()
-    } else {
-        format!("\n      {}", case.reason.replace("; line", "\n      line"))
+/// What is said of a case that is over: with its seed, by which it can be run again.
+fn ended(case: &Case) -> String {
+    let (word, seconds, seed) = (case.verdict.word(), case.took.as_secs_f64(), case.seed_told());
+    let mut line = format!("{word:5}{seconds:6.1} s {}{seed}", case.id);
+    if !case.reason.is_empty() {
+        line.push_str(&format!("\n      {}", case.reason.replace("; line", "\n      line")));
     }
+    line
 }
 
 /// Prints a line of progress; a reader that has gone away is no reason to stop.
