@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use ivt_sim::cloud::{CloudSim, Device, Direction, Faults, Packet};
 use serde_json::{Map, Value, json};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::timeout;
+use tokio::sync::{broadcast, watch};
 
 use super::finding::{Finding, Outcome, fail};
 use super::heard::Heard;
@@ -66,6 +65,8 @@ pub struct Bench {
     pub password: String,
     /// Takes the camera away from the device, where the run can.
     pub camera: Option<Switch>,
+    /// Turns true when the run is to end.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 impl Bench {
@@ -88,6 +89,7 @@ impl Bench {
             host: None,
             password: String::new(),
             camera: None,
+            stop: None,
         };
         // A device may have logged in before the run.
         before.iter().for_each(|packet| bench.hear(packet));
@@ -143,6 +145,12 @@ impl Bench {
         self.cloud.set_faults(faults);
     }
 
+    /// Ends the run once this turns true. The case that runs then is told so once, wherever it waits; what it does to leave
+    /// the device as it was is done.
+    pub fn stop_by(&mut self, stop: watch::Receiver<bool>) {
+        self.stop = Some(stop);
+    }
+
     /// Waits for the device where it is away.
     ///
     /// # Errors
@@ -159,7 +167,7 @@ impl Bench {
     /// The result of `future`, while packets go on the tape; `None` after `limit`.
     ///
     /// # Errors
-    /// When the device drowns its cloud.
+    /// When the device drowns its cloud, or the run is stopped.
     pub async fn during<T>(
         &mut self,
         limit: Duration,
@@ -170,6 +178,7 @@ impl Bench {
         loop {
             tokio::select! {
                 biased;
+                () = asked(&mut self.stop) => return Err(self.stops()),
                 packet = self.feed.recv() => { self.observe(packet)?; }
                 done = &mut future => return Ok(Some(done)),
                 () = tokio::time::sleep_until(end) => return Ok(None),
@@ -197,7 +206,12 @@ impl Bench {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(packet) = timeout(left, self.feed.recv()).await else { return Ok(None) };
+            let packet = tokio::select! {
+                biased;
+                () = asked(&mut self.stop) => return Err(self.stops()),
+                packet = self.feed.recv() => packet,
+                () = tokio::time::sleep(left) => return Ok(None),
+            };
             if let Some(packet) = self.observe(packet)?
                 && let Some(found) = look(&packet)
             {
@@ -277,6 +291,16 @@ impl Bench {
         self.answer(seq, method).await
     }
 
+    /// Sends a request that leaves the device as it was before, as [`ask`](Self::ask) does. A device that is away is waited
+    /// for.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask), or the device does not come back.
+    pub async fn restore(&mut self, method: &str, params: Option<Value>) -> Outcome<Answer> {
+        self.online().await?;
+        self.ask(method, params).await
+    }
+
     /// Waits for the answer to the request of this `seq`.
     ///
     /// # Errors
@@ -321,6 +345,12 @@ impl Bench {
         self.until(limit, |packet| ended(packet).map(str::to_owned)).await
     }
 
+    /// That the run is stopped, which is told once.
+    fn stops(&mut self) -> Finding {
+        self.stop = None;
+        Finding::Over("the run was stopped by hand".into())
+    }
+
     /// Counts a packet and hears it. `None` where some were missed.
     fn observe(&mut self, packet: Result<Arc<Packet>, RecvError>) -> Outcome<Option<Arc<Packet>>> {
         let (packet, count) = match packet {
@@ -363,6 +393,16 @@ impl Bench {
             _ => {}
         }
     }
+}
+
+/// Returns when the run is to end.
+async fn asked(stop: &mut Option<watch::Receiver<bool>>) {
+    if let Some(stop) = stop
+        && stop.wait_for(|stop| *stop).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The own address in the network of the device that a note tells the login of.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::FutureExt as _;
 use ivt_base::date::Utc;
 use ivt_sim::cloud::{CloudSim, Faults, Login};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::bench::Bench;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub login: Option<Login>,
     /// Takes the camera away from the device.
     pub camera: Option<Switch>,
+    /// Turns true when the run is to end before its time: the device is left as it was, and the report is complete.
+    pub stop: Option<watch::Receiver<bool>>,
 }
 
 /// Tries the device of the plan in this cloud; `told` hears of each case when it is done.
@@ -61,6 +64,9 @@ pub async fn run(
     cloud.set_answers(answers);
     let mut bench = Bench::new(cloud, &plan.code, plan.limits);
     bench.camera.clone_from(&plan.camera);
+    if let Some(stop) = &plan.stop {
+        bench.stop_by(stop.clone());
+    }
     if let Some(login) = &plan.login {
         bench.password.clone_from(&login.password);
     }
@@ -85,9 +91,12 @@ pub async fn run(
         }
         let (case, finding) = case(&mut bench, rule, begin).await;
         add(&mut report.cases, case);
-        if let Some(Finding::Over(why)) = finding {
-            over = Some(why);
-        }
+        let stopped = plan.stop.as_ref().is_some_and(|stop| *stop.borrow());
+        over = match finding {
+            _ if stopped => Some("the run was stopped by hand".into()),
+            Some(Finding::Over(why)) => Some(why),
+            _ => None,
+        };
         if rule.id == login.id {
             let models = bench.device.info().models;
             report.subject = format!(

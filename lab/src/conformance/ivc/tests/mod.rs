@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
-use ivt_sim::cloud::{CloudOptions, CloudSim};
-use serde_json::json;
+use ivt_sim::cloud::{CloudOptions, CloudSim, Direction};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::{Limits, Plan, Rule, Switch, all, run};
@@ -46,8 +48,23 @@ fn limits() -> Limits {
     }
 }
 
+/// A cloud with a scripted device, and what is to be tried.
+struct Rig {
+    cloud: Arc<CloudSim>,
+    around: Arc<Around>,
+    device: JoinHandle<()>,
+    plan: Plan,
+}
+
 /// The report of the cases that match `only`, of a scripted device with this fault.
 async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
+    let rig = rig(fault, only).await;
+    let report = run(rig.cloud, &rig.plan, &all(), |_| {}).await;
+    rig.device.abort();
+    report
+}
+
+async fn rig(fault: Option<Fault>, only: &[&str]) -> Rig {
     let cloud = Arc::new(CloudSim::start(CloudOptions::default()).await.unwrap());
     let around = Arc::new(Around { lists: Mutex::new(json!([])), away: AtomicBool::new(false) });
     let device = Scripted {
@@ -58,8 +75,9 @@ async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
         pieces: Arc::default(),
     };
     let device = tokio::spawn(device.live());
+    let camera = Arc::clone(&around);
     let camera = Switch::new(move |on| {
-        around.away.store(!on, Ordering::Relaxed);
+        camera.away.store(!on, Ordering::Relaxed);
         Box::pin(ready(Ok(())))
     });
     let plan = Plan {
@@ -69,9 +87,63 @@ async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
         camera: Some(camera),
         ..Plan::default()
     };
-    let report = run(cloud, &plan, &all(), |_| {}).await;
-    device.abort();
-    report
+    Rig { cloud, around, device, plan }
+}
+
+/// What is left of a run of this case that is stopped as soon as a packet with these words goes to the device.
+async fn stopped_at(id: &str, words: &'static str) -> (Report, Rig) {
+    let mut rig = rig(None, &[id]).await;
+    let (stop, stopping) = watch::channel(false);
+    rig.plan.stop = Some(stopping);
+    let (_, mut packets) = rig.cloud.device("scripted").packets();
+    let stopper = tokio::spawn(async move {
+        while let Ok(packet) = packets.recv().await {
+            if packet.direction == Direction::ToDevice && packet.text.contains(words) {
+                stop.send_replace(true);
+            }
+        }
+    });
+    let rules = all();
+    let running = run(Arc::clone(&rig.cloud), &rig.plan, &rules, |_| {});
+    let report = timeout(LONGEST, running).await.unwrap();
+    stopper.abort();
+    rig.device.abort();
+    let (verdict, reason) = found(&report, "run.end");
+    assert!(verdict == Verdict::Fail && reason.contains("stopped by hand"), "{id}: {reason}");
+    assert!(!report.passed());
+    (report, rig)
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_leaves_the_device_as_it_was() {
+    let offline = async {
+        let (report, rig) = stopped_at("channel.offline", "RTMPPublish").await;
+        let case = report.cases.iter().find(|case| case.id == "channel.offline").unwrap();
+        assert!(format!("{:?}", case.evidence).contains("taken away"), "{case:?}");
+        assert!(!rig.around.away.load(Ordering::Relaxed), "the camera is away");
+    };
+    let list = async {
+        let (_, rig) = stopped_at("settings.publish_list", "SetRTMPPublishConfig").await;
+        assert_eq!(*rig.around.lists.lock().unwrap(), json!([]));
+    };
+    let detection = async |id: &'static str, words: &'static str| {
+        let (_, rig) = stopped_at(id, words).await;
+        let (packets, _) = rig.cloud.device("scripted").packets();
+        let orders = packets.iter().filter(|packet| {
+            packet.direction == Direction::ToDevice && packet.text.contains("DetectConfig")
+        });
+        let orders: Vec<Value> =
+            orders.map(|packet| serde_json::from_str(&packet.text).unwrap()).collect();
+        let params = &orders.last().unwrap()["params"];
+        assert!(params["enable"] == true && params.get("start").is_none(), "{id}: {params}");
+    };
+    tokio::join!(
+        offline,
+        list,
+        detection("settings.off", "\"enable\":false"),
+        detection("settings.hours", "\"start\":12000"),
+        detection("settings.line", "\"start\":79200"),
+    );
 }
 
 /// The verdict of one case, and its reason.
