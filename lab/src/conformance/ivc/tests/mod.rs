@@ -146,6 +146,26 @@ async fn a_run_that_is_stopped_leaves_the_device_as_it_was() {
     );
 }
 
+#[tokio::test]
+async fn a_login_is_waited_for_as_long_as_was_asked() {
+    let mut rig = rig(Some(Fault::NeverLogsIn), &["login.*"]).await;
+    let brief = Duration::from_millis(10);
+    rig.plan.limits = Limits {
+        keepalive: brief,
+        answer: brief,
+        slack: brief,
+        reconnect: brief,
+        alarm: brief,
+        start: brief,
+        watch: brief,
+        quiet: brief,
+        login: Duration::from_secs(1),
+    };
+    let report = run(rig.cloud, &rig.plan, &all(), |_| {}).await;
+    let (_, reason) = found(&report, "login.comes");
+    assert!(reason.contains("no device logged in as scripted within 1s"), "{reason}");
+}
+
 /// The verdict of one case, and its reason.
 fn found(report: &Report, id: &str) -> (Verdict, String) {
     let case = report.cases.iter().find(|case| case.id == id);
