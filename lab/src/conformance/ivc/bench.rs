@@ -21,6 +21,8 @@ const MOST_PACKETS: u64 = 1_000;
 /// How the note of a login begins, and that of the end of a connection.
 const LOGIN: &str = "logged in from";
 const ENDED: &str = "connection ended: ";
+/// What notes say of connections that the run itself has ended, or that another login ended.
+const NOT_ITS_DOING: [&str; 3] = ["on request", "logged in again", "the simulator stops"];
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,8 @@ pub struct Bench {
     pub password: String,
     /// Takes the camera away from the device, where the run can.
     pub camera: Option<Switch>,
+    /// Why the device ended its connection last, or made the cloud end it.
+    left: Option<String>,
     /// Turns true when the run is to end.
     stop: Option<watch::Receiver<bool>>,
 }
@@ -89,6 +93,7 @@ impl Bench {
             host: None,
             password: String::new(),
             camera: None,
+            left: None,
             stop: None,
         };
         // A device may have logged in before the run.
@@ -149,6 +154,11 @@ impl Bench {
     /// the device as it was is done.
     pub fn stop_by(&mut self, stop: watch::Receiver<bool>) {
         self.stop = Some(stop);
+    }
+
+    /// Why the device ended its connection, or made the cloud end it, since this was asked last.
+    pub fn take_left(&mut self) -> Option<String> {
+        self.left.take()
     }
 
     /// Waits for the device where it is away.
@@ -310,7 +320,10 @@ impl Bench {
         let found = self.until(limit, |packet| answer_in(packet, seq)).await?;
         match found {
             Some(answer) => {
-                self.silent = 0;
+                // The end of the connection is no answer.
+                if !matches!(answer, Ok(Answer::Gone(_))) {
+                    self.silent = 0;
+                }
                 answer
             }
             None => Err(self.silence(method, limit)),
@@ -390,7 +403,13 @@ impl Bench {
                     self.host = towards(&packet.text);
                 }
             }
-            _ => {}
+            _ => {
+                let why = ended(packet);
+                let its = why.filter(|why| !NOT_ITS_DOING.iter().any(|word| why.contains(word)));
+                if let Some(why) = its {
+                    self.left = Some(why.to_owned());
+                }
+            }
         }
     }
 }

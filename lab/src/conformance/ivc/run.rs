@@ -20,6 +20,8 @@ use crate::report::{Case, Report, Verdict};
 
 /// The id of the case that says whether the run came to its end.
 const END: &str = "run.end";
+/// Cases of the last eight in which the device ended its connection, after which it is given up.
+const MOST_LEFT: u32 = 5;
 
 /// What a run is told.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +83,7 @@ pub async fn run(
     );
     let mut over = None;
     let mut left = 0_usize;
+    let mut stay = Stay::default();
     for rule in std::iter::once(&login).chain(rules) {
         if rule.id != login.id && !plan.choice.takes(&rule.id, rule.changes) {
             continue;
@@ -95,7 +98,7 @@ pub async fn run(
         over = match finding {
             _ if stopped => Some("the run was stopped by hand".into()),
             Some(Finding::Over(why)) => Some(why),
-            _ => None,
+            _ => stay.after(rule, bench.take_left()),
         };
         if rule.id == login.id {
             let models = bench.device.info().models;
@@ -117,6 +120,29 @@ pub async fn run(
     };
     add(&mut report.cases, end);
     report
+}
+
+/// Whether the device stays connected. One that never does would be waited for in every case.
+#[derive(Default)]
+struct Stay {
+    /// The last eight cases, the newest lowest: a bit is set where the device ended its connection. Some cases ask nothing, and
+    /// are survived by whoever leaves at a question.
+    left: u8,
+}
+
+impl Stay {
+    /// Counts a case, in which the device ended its connection for this reason. Why the run is over, if it is.
+    fn after(&mut self, rule: &Rule, why: Option<String>) -> Option<String> {
+        if rule.id.starts_with("close.") || rule.id.starts_with("login.") {
+            return None;
+        }
+        self.left = self.left << 1 | u8::from(why.is_some());
+        let why = why.filter(|_| self.left.count_ones() >= MOST_LEFT)?;
+        Some(format!(
+            "the device does not stay: {MOST_LEFT} of the last eight cases ended its connection, this one with {why:?}; if it \
+             stands other cases, leave these out by --skip"
+        ))
+    }
 }
 
 async fn logs_in(b: &mut Bench) -> Outcome {

@@ -7,6 +7,9 @@ use crate::report::Verdict;
 pub enum Fault {
     NeverLogsIn,
     Floods,
+    ClosesAtOnce,
+    SendsBinary,
+    AnswersTwice,
     NoModels,
     AsksForFirmwareFirst,
     PreviewFirst,

@@ -143,6 +143,13 @@ impl<'a> Session<'a> {
         }
         let list = self.device.around.lists.lock().unwrap().clone();
         self.duties.publish_list(&list);
+        if self.is(Fault::ClosesAtOnce) {
+            let _ = self.socket.close(None).await;
+            return;
+        }
+        if self.is(Fault::SendsBinary) {
+            let _ = self.socket.send(Message::binary(b"{}".to_vec())).await;
+        }
         loop {
             if self.is(Fault::Floods) {
                 for _ in 0..3_000 {
@@ -361,6 +368,9 @@ impl<'a> Session<'a> {
                 }
             }
             return Ok(());
+        }
+        if self.is(Fault::AnswersTwice) {
+            self.send(text.to_string()).await?;
         }
         self.send(text.to_string()).await
     }

@@ -279,13 +279,19 @@ async fn a_run_that_cannot_go_on_ends_soon_and_says_why() {
         (Fault::NeverLogsIn, "no device logged in as scripted"),
         (Fault::Answerless, "does not answer"),
         (Fault::Floods, "packets in a second"),
+        (Fault::ClosesAtOnce, "does not stay"),
+        (Fault::SendsBinary, "does not stay"),
+        (Fault::AnswersTwice, "does not stay"),
     ] {
         let began = Instant::now();
         let report =
             timeout(LONGEST, report(Some(fault), &["packet.*", "method.Get*"])).await.unwrap();
         let (verdict, reason) = found(&report, "run.end");
-        assert!(verdict == Verdict::Fail && reason.contains(why), "{fault:?}: {reason}");
+        let all: Vec<_> = report.cases.iter().map(|c| (&c.id, c.verdict, &c.reason)).collect();
+        assert!(verdict == Verdict::Fail && reason.contains(why), "{fault:?}: {reason}: {all:#?}");
         assert!(reason.contains("were not run"), "{reason}");
+        let ends: Vec<_> = all.iter().map(|(id, _, reason)| format!("{id}: {reason}")).collect();
+        assert!(report.cases.len() < 12, "{fault:?}: {ends:#?}");
         assert!(began.elapsed() < LONGEST);
         let held: usize = report.cases.iter().map(|case| case.evidence.len()).sum();
         assert!(held < 2_000, "{held}");
