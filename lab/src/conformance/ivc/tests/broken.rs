@@ -65,6 +65,8 @@ pub enum Fault {
     EndsAtFailedPut,
     EndsAtFailedCreate,
     EndWithoutStart,
+    AlarmOlderThanLogin,
+    ManyAlarms,
     NoAlarmBit,
     LowAlarmBit,
     AlarmNeverEnds,
@@ -220,6 +222,8 @@ pub const OTHERS: &[(&str, Fault, Verdict)] = &[
     ("channel.offline", Fault::OfflineStaysOnline, Verdict::Fail),
     ("login.duplicate", Fault::StaysAway, Verdict::Fail),
     ("login.pong", Fault::NoPong, Verdict::Deviation),
+    // No fault: an alarm that lasted at the login.
+    ("alarm.start", Fault::AlarmOlderThanLogin, Verdict::Pass),
     ("login.first_request", Fault::PreviewFirst, Verdict::Deviation),
     ("packet.empty", Fault::SuccessIsText, Verdict::Deviation),
     ("alarm.bits", Fault::LowAlarmBit, Verdict::Deviation),

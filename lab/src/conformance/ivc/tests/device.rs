@@ -133,7 +133,8 @@ impl<'a> Session<'a> {
         let period =
             self.device.limits.keepalive * if self.is(Fault::SlowKeepalive) { 6 } else { 1 };
         let mut beat = began;
-        let mut alarm = began + Duration::from_millis(500);
+        let more = if self.is(Fault::ManyAlarms) { NEVER } else { Duration::from_millis(500) };
+        let mut alarm = began + more;
         let mut preview = began + Duration::from_millis(200);
         if self.is(Fault::AsksForFirmwareFirst) {
             self.queue.push_back(("GetFirmware", None, Asked::Plain));
@@ -143,6 +144,16 @@ impl<'a> Session<'a> {
         }
         let list = self.device.around.lists.lock().unwrap().clone();
         self.duties.publish_list(&list);
+        let states: Vec<_> = match self.device.fault {
+            Some(Fault::AlarmOlderThanLogin) => vec!["end"],
+            // The 200 that the cloud keeps of them begin with an end.
+            Some(Fault::ManyAlarms) => ["start", "end"].into_iter().cycle().take(201).collect(),
+            _ => Vec::new(),
+        };
+        for state in states {
+            let params = json!({ "channel": 0, "type": 3, "state": state, "desc": "somebody" });
+            self.queue.push_back(("AlarmNotify", Some(params), Asked::Plain));
+        }
         if self.is(Fault::ClosesAtOnce) {
             let _ = self.socket.close(None).await;
             return;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
+use ivt_proto::rpc::message::AlarmEdge;
 use ivt_sim::cloud::{CloudOptions, CloudSim, Direction};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -271,6 +272,17 @@ async fn a_device_like_the_public_sdk_deviates_and_does_not_fail() {
     let other: Vec<_> = other.map(|case| (case.id.as_str(), case.verdict)).collect();
     let ways = ["login.first_request", "login.pong", "packet.empty", "alarm.bits"];
     assert_eq!(other, ways.map(|id| (id, Verdict::Deviation)));
+}
+
+#[tokio::test]
+async fn an_alarm_whose_start_is_no_longer_kept_is_no_failure() {
+    let rig = rig(Some(Fault::ManyAlarms), &["keepalive.period", "alarm.start"]).await;
+    let report = run(Arc::clone(&rig.cloud), &rig.plan, &all(), |_| {}).await;
+    rig.device.abort();
+    let kept = rig.cloud.device("scripted").alarms();
+    assert_eq!((kept.len(), kept[0].state), (200, AlarmEdge::End));
+    let (verdict, reason) = found(&report, "alarm.start");
+    assert_eq!(verdict, Verdict::Pass, "{reason}");
 }
 
 #[tokio::test]
