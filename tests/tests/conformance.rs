@@ -58,7 +58,7 @@ const TOGETHER: [&[&str]; 23] = [
     &["settings.publish_list", "firmware."],
     &["settings.reboot"],
     &["close.wrong_seq", "close.unasked", "close.malformed.text", "close.malformed.cut"],
-    &["close.silence", "close.malformed.binary"],
+    &["close.silence", "close.malformed.binary", "close.too_large"],
     &["close.malformed.l", "close.malformed.n"],
     &["close.malformed.bare", "close.malformed.odd_seq", "close.malformed.odd_req"],
 ];

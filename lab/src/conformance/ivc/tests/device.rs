@@ -290,6 +290,12 @@ impl<'a> Session<'a> {
         if self.is(Fault::PassesOverLargePackets) && text.len() > 2048 {
             return Ok(());
         }
+        if self.is(Fault::LeavesAbove61KiB) && text.len() > 61 << 10 {
+            return Err(Leave);
+        }
+        if text.len() > 64 << 10 && !self.is(Fault::NoLongestPacket) {
+            return if self.is(Fault::PassesOverMoreThan64KiB) { Ok(()) } else { Err(Leave) };
+        }
         let Ok(Value::Object(packet)) = serde_json::from_str(&text) else { return Err(Leave) };
         let params = packet.get("params").cloned();
         match (packet.get("req"), packet.get("event"), packet.get("seq")) {
