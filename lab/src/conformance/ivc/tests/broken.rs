@@ -75,6 +75,7 @@ pub enum Fault {
     AlarmNeverEnds,
     PictureIsText,
     AlarmOfTypeNine,
+    AlarmBitsStay,
     PreviewIsText,
     NoHoursOverMidnight,
     NoRect,
@@ -235,3 +236,4 @@ pub const OTHERS: &[(&str, Fault, Verdict)] = &[
     ("packet.empty", Fault::SuccessIsText, Verdict::Deviation),
     ("alarm.bits", Fault::LowAlarmBit, Verdict::Deviation),
 ];
+    ("alarm.bits", Fault::AlarmBitsStay, Verdict::Fail),

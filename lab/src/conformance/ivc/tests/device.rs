@@ -234,6 +234,9 @@ impl<'a> Session<'a> {
         if self.is(Fault::EndWithoutStart) && self.seq > 2 {
             let params = json!({ "channel": 0, "type": 2, "state": "start", "desc": "" });
             self.queue.push_back(("AlarmNotify", Some(params), Asked::Alarm));
+        if self.is(Fault::AlarmBitsStay) {
+            channel["alarm"] = 0xff.into();
+        }
         }
     }
 
