@@ -394,11 +394,11 @@ impl Bench {
         match packet.direction {
             Direction::FromDevice => {
                 if let Ok(value) = serde_json::from_str(&packet.text) {
-                    self.heard.packet(&value);
+                    self.heard.packet(&value, packet.time_ms);
                 }
             }
             Direction::Note if packet.text.starts_with(LOGIN) => {
-                self.heard.login();
+                self.heard.login(packet.time_ms);
                 if self.host.is_none() && self.cloud.http_addr().ip().is_unspecified() {
                     self.host = towards(&packet.text);
                 }

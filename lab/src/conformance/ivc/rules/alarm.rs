@@ -257,10 +257,11 @@ mod tests {
         let mut heard = Heard::default();
         for (kind, state) in [(0, "")].iter().chain(edges) {
             match kind {
-                0 => heard.login(),
-                _ => heard.packet(&json!({
-                    "req": "AlarmNotify", "seq": 1, "params": { "channel": 0, "type": kind, "state": state, "desc": "" },
-                })),
+                0 => heard.login(0),
+                _ => {
+                    let params = json!({ "channel": 0, "type": kind, "state": state, "desc": "" });
+                    heard.packet(&json!({ "req": "AlarmNotify", "seq": 1, "params": params }), 0);
+                }
             }
         }
         pairs(heard.connections())

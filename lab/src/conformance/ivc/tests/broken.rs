@@ -14,6 +14,8 @@ pub enum Fault {
     AsksForFirmwareFirst,
     PreviewFirst,
     NoPong,
+    LateFirstKeepalive,
+    FirstKeepaliveMissed,
     LeavesAtPing,
     PublicSdk,
     StaysAway,
@@ -234,6 +236,8 @@ pub const OTHERS: &[(&str, Fault, Verdict)] = &[
     ("alarm.start", Fault::AlarmOlderThanLogin, Verdict::Pass),
     ("login.first_request", Fault::PreviewFirst, Verdict::Deviation),
     ("packet.empty", Fault::SuccessIsText, Verdict::Deviation),
+    ("login.first_request", Fault::LateFirstKeepalive, Verdict::Deviation),
+    ("login.first_request", Fault::FirstKeepaliveMissed, Verdict::Fail),
     ("alarm.bits", Fault::LowAlarmBit, Verdict::Deviation),
 ];
     ("alarm.bits", Fault::AlarmBitsStay, Verdict::Fail),

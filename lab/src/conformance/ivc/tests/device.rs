@@ -22,6 +22,8 @@ use crate::conformance::ivc::Limits;
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 a picture \xff\xd9";
 const NEVER: Duration = Duration::from_secs(3600);
+/// Part of a second by which a device is surely late.
+const QUARTER: Duration = Duration::from_millis(250);
 
 type Socket = WebSocketStream<Wire>;
 
@@ -129,7 +131,15 @@ impl<'a> Session<'a> {
     }
 
     async fn run(mut self) {
-        let began = Instant::now();
+        // Whatever it does by itself it does so long after its login.
+        let late = match self.device.fault {
+            Some(Fault::LateFirstKeepalive) => self.device.limits.slack + QUARTER,
+            Some(Fault::FirstKeepaliveMissed) => {
+                self.device.limits.slack + self.device.limits.keepalive + 2 * QUARTER
+            }
+            _ => Duration::ZERO,
+        };
+        let began = Instant::now() + late;
         let period =
             self.device.limits.keepalive * if self.is(Fault::SlowKeepalive) { 6 } else { 1 };
         let mut beat = began;
