@@ -68,3 +68,18 @@ fn a_run_that_is_stopped_by_hand_writes_its_report() {
         assert!(report.contains("stopped by hand"), "{name}: {report}");
     }
 }
+
+#[test]
+fn the_cases_of_every_report_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("report.xml");
+    let mut command = program("ivc-sim", 1, &junit);
+    let output = command.args(["--only", "login.comes,run.end"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = read_to_string(&junit).unwrap();
+    assert!(report.contains("login.comes") && report.contains("run.end"), "{report}");
+    let list = program("ivc-sim", 1, &junit).arg("--list").output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let ids: Vec<_> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(ids.starts_with(&["login.comes"]) && ids.ends_with(&["run.end"]), "{ids:?}");
+}

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::options::{Options, Order, parse};
 use super::rules::all;
-use super::run::{Plan, run};
+use super::run::{ALWAYS, Plan, run};
 use crate::conformance::choice::Choice;
 use crate::report::{Case, summary};
 use crate::terminal::{STOPPED, complain, say, until_told};
@@ -33,8 +33,12 @@ fn usage(error: &str) -> ExitCode {
 }
 
 fn list(choice: &Choice) -> ExitCode {
-    for rule in all().iter().filter(|rule| choice.takes(&rule.id, rule.changes)) {
-        say(format_args!("{:<46} {}", rule.id, rule.name));
+    let [first, last] = ALWAYS;
+    let rules = all();
+    let chosen = rules.iter().filter(|rule| choice.takes(&rule.id, rule.changes));
+    let chosen = chosen.map(|rule| (rule.id.as_str(), rule.name.as_str()));
+    for (id, name) in [first].into_iter().chain(chosen).chain([last]) {
+        say(format_args!("{id:<46} {name}"));
     }
     ExitCode::SUCCESS
 }
@@ -42,7 +46,8 @@ fn list(choice: &Choice) -> ExitCode {
 async fn conformance(options: Options) -> ExitCode {
     let Options { cloud, plan, outputs } = options;
     let rules = all();
-    let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+    let always = ALWAYS.iter().map(|(id, _)| *id);
+    let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).chain(always).collect();
     if let Some(pattern) = plan.choice.idle(&ids) {
         return usage(&format!("no case is named {pattern}: --list names them"));
     }

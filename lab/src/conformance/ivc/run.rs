@@ -18,8 +18,11 @@ use super::switch::Switch;
 use crate::conformance::choice::Choice;
 use crate::report::{Case, Report, Verdict};
 
-/// The id of the case that says whether the run came to its end.
-const END: &str = "run.end";
+/// The first and the last case, which are in every report: whether the device comes, and whether the run came to its end.
+pub const ALWAYS: [(&str, &str); 2] = [
+    ("login.comes", "The device logs in"),
+    ("run.end", "The device lets itself be tried to the end"),
+];
 /// Cases of the last eight in which the device ended its connection, after which it is given up.
 const MOST_LEFT: u32 = 5;
 
@@ -75,12 +78,9 @@ pub async fn run(
     if !plan.host.is_empty() {
         bench.reach_by(&plan.host);
     }
-    let login = Rule::new(
-        "login.comes",
-        "最小实现 (least implementation), 1",
-        "The device logs in",
-        |b| Box::pin(logs_in(b)),
-    );
+    let [(login, name), (end_id, end_name)] = ALWAYS;
+    let login =
+        Rule::new(login, "最小实现 (least implementation), 1", name, |b| Box::pin(logs_in(b)));
     let mut over = None;
     let mut left = 0_usize;
     let mut stay = Stay::default();
@@ -109,8 +109,8 @@ pub async fn run(
         }
     }
     let end = Case {
-        id: END.into(),
-        name: "The device lets itself be tried to the end".into(),
+        id: end_id.into(),
+        name: end_name.into(),
         section: String::new(),
         verdict: if over.is_some() { Verdict::Fail } else { Verdict::Pass },
         reason: over.map_or_else(String::new, |why| format!("{why}; {left} cases were not run")),
@@ -197,7 +197,7 @@ async fn case(bench: &mut Bench, rule: &Rule, run: Instant) -> (Case, Option<Fin
 }
 
 async fn tried(bench: &mut Bench, rule: &Rule) -> Outcome {
-    if rule.id != "login.comes" {
+    if rule.id != ALWAYS[0].0 {
         bench.online().await?;
     }
     rule.check(bench).await

@@ -172,6 +172,15 @@ impl<'a> Session<'a> {
             let _ = self.socket.send(Message::binary(b"{}".to_vec())).await;
         }
         loop {
+            if self.is(Fault::FloodsOfRequests) {
+                // In a hundredth of a second, or as fast as the cloud reads.
+                for _ in 0..100 {
+                    self.seq += 1;
+                    let flood = json!({ "req": "preview_server", "seq": self.seq });
+                    let _ = self.socket.feed(Message::text(flood.to_string())).await;
+                }
+                let _ = self.socket.flush().await;
+            }
             if self.is(Fault::Floods) {
                 for _ in 0..3_000 {
                     let flood = Message::text(json!({ "event": "Flood" }).to_string());
@@ -211,6 +220,7 @@ impl<'a> Session<'a> {
                 () = sleep_until(late.unwrap_or(began + NEVER)) => Err(Leave),
                 message = self.socket.next() => self.message(message).await,
                 () = tokio::task::yield_now(), if self.is(Fault::Floods) => Ok(()),
+                () = sleep(Duration::from_millis(10)), if self.is(Fault::FloodsOfRequests) => Ok(()),
             };
             if step.is_err() {
                 let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
@@ -223,6 +233,9 @@ impl<'a> Session<'a> {
         let mut channel = self.duties.channel();
         if self.alarm && !self.is(Fault::NoAlarmBit) {
             channel["alarm"] = if self.is(Fault::LowAlarmBit) { 4 } else { 8 }.into();
+        }
+        if self.is(Fault::AlarmBitsStay) {
+            channel["alarm"] = 0xff.into();
         }
         if self.is(Fault::OnlyChannelFive) {
             channel["channel"] = 5.into();
@@ -244,9 +257,6 @@ impl<'a> Session<'a> {
         if self.is(Fault::EndWithoutStart) && self.seq > 2 {
             let params = json!({ "channel": 0, "type": 2, "state": "start", "desc": "" });
             self.queue.push_back(("AlarmNotify", Some(params), Asked::Alarm));
-        if self.is(Fault::AlarmBitsStay) {
-            channel["alarm"] = 0xff.into();
-        }
         }
     }
 
@@ -331,7 +341,9 @@ impl<'a> Session<'a> {
         if !formed {
             return Err(Leave);
         }
-        let stays = self.is(Fault::StaysAfterWrongSeq) || self.is(Fault::StaysAfterUnasked);
+        let stays = self.is(Fault::StaysAfterWrongSeq)
+            || self.is(Fault::StaysAfterUnasked)
+            || self.is(Fault::FloodsOfRequests);
         let Some((wanted, _, asked)) = self.waiting.take() else {
             return if stays { Ok(()) } else { Err(Leave) };
         };

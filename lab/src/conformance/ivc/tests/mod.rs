@@ -291,6 +291,7 @@ async fn a_run_that_cannot_go_on_ends_soon_and_says_why() {
         (Fault::NeverLogsIn, "no device logged in as scripted"),
         (Fault::Answerless, "does not answer"),
         (Fault::Floods, "packets in a second"),
+        (Fault::FloodsOfRequests, "packets in a second"),
         (Fault::ClosesAtOnce, "does not stay"),
         (Fault::SendsBinary, "does not stay"),
         (Fault::AnswersTwice, "does not stay"),
