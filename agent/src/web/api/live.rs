@@ -26,7 +26,7 @@ use crate::web::seats::VIEWERS;
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/live", |call| channels(call).boxed()),
     Route::get("/api/v1/channels/{channel}/live", |call| facts(call).boxed()),
-    Route::get("/api/v1/channels/{channel}/live/events", |call| events(call).boxed()),
+    Route::get("/api/v1/channels/{channel}/live/events", |call| events(call).boxed()).endless(),
     Route::get("/api/v1/channels/{channel}/live.mp4", |call| video(call).boxed()),
     Route::get("/api/v1/channels/{channel}/snapshot.jpg", |call| snapshot(call).boxed()),
 ];
