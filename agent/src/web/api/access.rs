@@ -245,6 +245,33 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_a_page_asks_by_itself_does_not_prolong_its_session() {
+        let bench = Bench::start(PAGE);
+        let cookie = claim(&bench, "a password").await;
+        tokio::time::pause();
+        let left = async || {
+            let seen = bench.visit(Method::GET, "/api/v1/session", &cookie, "").await;
+            Duration::from_secs(seen.body["idle_seconds"].as_u64().unwrap())
+        };
+        let minute = Duration::from_secs(60);
+        advance(minute * 5).await;
+        let request = Request::get("/api/v1/system").header(HOST, "127.0.0.1");
+        let request = request.header(COOKIE, &cookie).header("X-Background", "1");
+        assert_eq!(bench.send(request.body(String::new()).unwrap()).await.status, StatusCode::OK);
+        let endless: Vec<_> = api::routes().filter(|route| route.is_endless).collect();
+        assert_eq!(endless.len(), api::routes().filter(|r| r.path.ends_with("/events")).count());
+        for route in endless {
+            let path = route.path.replace("{channel}", "0");
+            timeout(Duration::from_secs(1), bench.visit(Method::GET, &path, &cookie, ""))
+                .await
+                .ok();
+        }
+        assert!(left().await <= minute * 10, "{:?}", left().await);
+        bench.visit(Method::GET, "/api/v1/system", &cookie, "").await;
+        assert!(left().await > minute * 14, "a person was there");
+    }
+
     /// What a form or a script of another site can send, to every call that does something.
     #[tokio::test]
     async fn what_a_form_of_another_site_can_send_is_no_call() {
