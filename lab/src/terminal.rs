@@ -11,7 +11,7 @@ pub(crate) const STOPPED: u8 = 130;
 
 /// Prints a line. A reader that has gone away, or a full disk, is no reason to stop.
 pub(crate) fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = ivt_base::say::say(line);
 }
 
 /// As [`say`], where mistakes are told.

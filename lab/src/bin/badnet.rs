@@ -1,7 +1,6 @@
 //! A bad network between two programs: see `badnet --help`.
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::program;
 use tokio::net::TcpListener;
 
+use ivt_base::say::say;
 use ivt_lab::badnet::{
     BadNet, BadNetOptions, Conditions, LinkOptions, Outage, Profile, control, read_conditions,
     replay,
@@ -68,16 +68,16 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         command;
     if profiles {
         for profile in Profile::ALL {
-            println!("{:14} {}", profile.name(), profile.what());
+            say(format_args!("{:14} {}", profile.name(), profile.what()))?;
         }
         return Ok(());
     }
     if let Some(file) = file {
         let replayed = replay(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        println!(
+        say(format_args!(
             "seed {}: {} steps, {} bytes, all decided the same",
             replayed.seed, replayed.steps, replayed.bytes
-        );
+        ))?;
         return Ok(());
     }
     if let Some(path) = conditions {
@@ -90,15 +90,14 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         None => None,
     };
     let net = Arc::new(BadNet::start(options).await?);
-    println!("seed         {}", net.seed());
+    say(format_args!("seed         {}", net.seed()))?;
     for link in net.status().into_iter().flat_map(|line| line.links) {
-        println!("{:12} {} -> {}", link.name, link.listen, link.upstream);
+        say(format_args!("{:12} {} -> {}", link.name, link.listen, link.upstream))?;
     }
     if let Some(listener) = page {
-        println!("page         http://{}/", listener.local_addr()?);
+        say(format_args!("page         http://{}/", listener.local_addr()?))?;
         tokio::spawn(axum::serve(listener, control::router(net.clone(), &hosts)).into_future());
     }
-    std::io::stdout().flush()?;
     Ok(program::stopped().await?)
 }
 

@@ -1,7 +1,6 @@
 //! `ivc-sim run`: the command line.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +19,7 @@ use super::read::read;
 use super::run::{case, run};
 use super::stage::{Setting, beside};
 use crate::report::{Case, Outputs, Report, summary};
+use crate::terminal::say;
 
 const HELP: &str = "\
 ivc-sim run: runs scenarios, which are described in docs/scenarios.md
@@ -61,7 +61,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let command = match parse(words) {
         Ok(Some(command)) => command,
         Ok(None) => {
-            print!("{HELP}{}", Outputs::HELP);
+            say(format!("{HELP}{}", Outputs::HELP).trim_end());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -78,7 +78,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
         return ExitCode::from(2);
     }
     if command.check {
-        println!("{} scenarios are well written", scenarios.len());
+        say(format_args!("{} scenarios are well written", scenarios.len()));
         return ExitCode::SUCCESS;
     }
     if let Err(error) = command.outputs.check() {
@@ -105,7 +105,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     };
     end_all().await;
     // A reader that has gone away is no reason to write no report.
-    let _ = write!(std::io::stdout(), "{}", summary(&report));
+    say(summary(&report).trim_end());
     if let Err(error) = command.outputs.write(&report) {
         eprintln!("ivc-sim run: {error}");
         return ExitCode::FAILURE;
@@ -187,11 +187,6 @@ fn ended(case: &Case) -> String {
         line.push_str(&format!("\n      {}", case.reason.replace("; line", "\n      line")));
     }
     line
-}
-
-/// Prints a line of progress; a reader that has gone away is no reason to stop.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Reads the command line; `None` when help is asked for.
