@@ -1,9 +1,9 @@
 // Calls to the device's interface.
 
+import errors from "./errors.js";
 import { register, t } from "./text.js";
-import texts from "./texts.js";
 
-register(texts);
+register(errors);
 
 const BASE = "/api/v1";
 /** What a call is told whose session has ended; any other 401 is an answer to a password. */

@@ -1,13 +1,13 @@
 // What is detected and reported, and the newest alarms with their pictures.
 
-import { call, CallError } from "/parts/api.js";
+import { call, CallError, refusal } from "/parts/api.js";
 import { buildArea } from "/parts/area.js";
 import { fill, make, makeBadge, makePanel } from "/parts/dom.js";
 import { open } from "/parts/dialog.js";
 import { buildField } from "/parts/fields.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
-import { makeNotice } from "/parts/notice.js";
+import { explain, makeNotice } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
 import texts from "../texts/alarms.js";
@@ -201,7 +201,7 @@ function buildPicture(channel, context) {
       await load(picture, `/api/v1/channels/${channel}/snapshot.jpg?stream=sub&at=${Date.now()}`);
       failed.textContent = "";
     } catch (error) {
-      failed.textContent = t("alarms.no_picture", { why: error instanceof Error ? error.message : String(error) });
+      failed.textContent = t("alarms.no_picture", { why: explain(error) });
     } finally {
       busy = false;
     }
@@ -233,7 +233,7 @@ function buildPicture(channel, context) {
  */
 async function load(image, url) {
   const answer = await fetch(url, { signal: AbortSignal.timeout(10000) });
-  if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? String(answer.status));
+  if (!answer.ok) throw await refusal(answer);
   const local = URL.createObjectURL(await answer.blob());
   try {
     image.src = local;

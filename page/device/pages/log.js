@@ -4,7 +4,7 @@ import { fill, make, makePanel } from "/parts/dom.js";
 import { makeButton } from "/parts/button.js";
 import { listen } from "/parts/events.js";
 import { clock } from "/parts/format.js";
-import { say } from "/parts/notice.js";
+import { explain, say } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
 import texts from "../texts/log.js";
@@ -65,7 +65,7 @@ const page = {
         if (answer) say(t("log.saved"));
         else kept.value = String(settings.get("log.level") ?? "info");
       } catch (error) {
-        say(error instanceof Error ? error.message : String(error), true);
+        say(explain(error), true);
       }
     });
     if (context.signal.aborted) return;
