@@ -10,6 +10,7 @@ import { explain, makeNotice, say } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import { buildAddress } from "../address.js";
 import { buildNewPassword } from "../newpassword.js";
+import { forget } from "../setup/state.js";
 import texts from "../texts/system.js";
 
 register(texts);
@@ -134,6 +135,7 @@ function makeReset() {
     verify: ({ confirm: typed }) => (typed === SURE ? {} : { confirm: t("system.reset_type", { word: SURE }) }),
     send: async () => {
       await call("POST", "/system/reset", { confirm: SURE });
+      forget();
       setTimeout(() => location.reload(), 3000);
       return t("system.reset_done");
     },

@@ -75,10 +75,9 @@ def refuses(stack, folder):
         page.enter(name, text)
     refused(page, "a wrong password", "old")
     page.go("hosted")
-    page.script("document.querySelector('[name=server]').removeAttribute('maxlength')")
-    page.enter("server", "not a host")
-    page.enter("port", "7")
-    refused(page, "a server", "server")
+    for name, text in (("server", "127.0.0.1"), ("port", "7"), ("mac", "no address")):
+        page.enter(name, text)
+    refused(page, "a hardware address", "mac")
 
 
 add("page chinese: every page fits and is translated", fits, 180)
