@@ -1,7 +1,6 @@
 // Brings a channel's stream from the device into the player: begins it anew when it ends, and says why there is no picture.
 
-import { CallError, logIn, needsLogin, refusal } from "/parts/api.js";
-import { t } from "/parts/text.js";
+import { CallError, logIn, needsLogin, refusal, unreachable } from "/parts/api.js";
 
 /** Milliseconds until a stream that failed is asked for again. */
 const AGAIN_MS = 3000;
@@ -93,7 +92,7 @@ export class LiveFeed {
         pause = await this.#play(signal);
       } catch (error) {
         if (signal.aborted) return;
-        const trouble = error instanceof CallError ? error : new CallError(0, "unreachable", t("error.unreachable"), "");
+        const trouble = error instanceof CallError ? error : unreachable();
         if (needsLogin(trouble)) {
           await logIn();
           continue;

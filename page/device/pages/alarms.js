@@ -1,6 +1,6 @@
 // What is detected and reported, and the newest alarms with their pictures.
 
-import { call, CallError, refusal } from "/parts/api.js";
+import { call, CallError, fetchFile } from "/parts/api.js";
 import { buildArea } from "/parts/area.js";
 import { fill, make, makeBadge, makePanel } from "/parts/dom.js";
 import { open } from "/parts/dialog.js";
@@ -198,7 +198,7 @@ function buildPicture(channel, context) {
     if (busy || document.hidden || Date.now() - used > IDLE_MS) return;
     busy = true;
     try {
-      await load(picture, `/api/v1/channels/${channel}/snapshot.jpg?stream=sub&at=${Date.now()}`);
+      await load(picture, `/channels/${channel}/snapshot.jpg?stream=sub`);
       failed.textContent = "";
     } catch (error) {
       failed.textContent = t("alarms.no_picture", { why: explain(error) });
@@ -229,12 +229,10 @@ function buildPicture(channel, context) {
 /**
  * Loads a picture into an image, whose former picture stays until then.
  * @param {HTMLImageElement} image
- * @param {string} url
+ * @param {string} path below `/api/v1`
  */
-async function load(image, url) {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(10000) });
-  if (!answer.ok) throw await refusal(answer);
-  const local = URL.createObjectURL(await answer.blob());
+async function load(image, path) {
+  const local = URL.createObjectURL(await fetchFile(path, { seconds: 10 }));
   try {
     image.src = local;
     await image.decode();

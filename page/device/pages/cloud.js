@@ -3,7 +3,6 @@
 import { call, CallError } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
-import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
 import { makeNotice } from "/parts/notice.js";
@@ -92,11 +91,8 @@ function buildLogin(context, settings, again, done) {
     if (!form.check()) return false;
     const { url, login_code, login_passwd } = form.read();
     const ca = authorities.read();
-    hops.begin();
-    let good = false;
     const body = { url, login_code, login_passwd, ...(ca === undefined ? {} : { ca: ca && ca.pem }) };
-    await follow("/cloud/test", body, { hop: hops.tell, end: (end) => { good = end.good; } }, context.signal);
-    return good;
+    return hops.run("/cloud/test", body, context.signal);
   };
   const save = async () => {
     const { url, login_code, login_passwd } = form.read();

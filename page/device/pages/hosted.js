@@ -3,7 +3,6 @@
 import { call } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
-import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
 import { makeNotice } from "/parts/notice.js";
@@ -58,9 +57,8 @@ function buildSettings(context, settings, again) {
   const test = async () => {
     if (!form.check()) return;
     const { server, port, tls, mac, brand, model } = form.read();
-    hops.begin();
     try {
-      await follow("/hosted/test", { server, port, tls, brand, mac: mac ?? null, model: model ?? null }, { hop: hops.tell }, context.signal);
+      await hops.run("/hosted/test", { server, port, tls, brand, mac: mac ?? null, model: model ?? null }, context.signal);
     } catch (error) {
       form.refuse(error);
     }
