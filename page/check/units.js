@@ -80,21 +80,27 @@ test("a page that was left open asks the device for nothing", async (context) =>
   Object.assign(globalThis, { window, document });
   const { poll } = await import("../device/poll.js");
   let looks = 0;
+  let inBackground;
   let tick = () => {};
-  poll({ every: (_seconds, run) => { tick = run; } }, 3, async () => { looks += 1; });
+  poll({ every: (_seconds, run) => { tick = run; } }, 3, async ({ background }) => {
+    looks += 1;
+    inBackground = background;
+  });
   const asks = () => {
     const before = looks;
     tick();
     return looks - before;
   };
-  assert.equal(asks(), 1);
+  assert.deepEqual([asks(), inBackground], [1, false], "the page was opened");
+  now = 3000;
+  assert.deepEqual([asks(), inBackground], [1, true], "nobody has touched it since");
   document.hidden = true;
   assert.equal(asks(), 0, "nobody sees it");
   document.hidden = false;
   now = 5 * 60 * 1000;
   assert.equal(asks(), 0, "nobody uses it");
   window.dispatchEvent(new Event("keydown"));
-  assert.equal(asks(), 1, "somebody is back");
+  assert.deepEqual([asks(), inBackground], [1, false], "somebody is back");
 });
 
 test("a stream of events that the network has forgotten is opened anew", async (context) => {
@@ -172,6 +178,20 @@ test("work whose answer breaks off, ends early or falls silent has lost the devi
   const broken = await followed(context, says(hop, (one) => setImmediate(() => setImmediate(() => one.error(new TypeError("network error"))))));
   assert.equal(broken[0], "unreachable", "broken off");
   assert.deepEqual(await followed(context, silent), ["unreachable", []], "no answer");
+});
+
+test("what no person has asked for says so", async (context) => {
+  const { call, fetchFile } = await import("/parts/api.js");
+  const said = [];
+  context.mock.method(globalThis, "fetch", async (_path, { headers }) => {
+    said.push(headers["x-background"] ?? "");
+    return new Response("null");
+  });
+  await call("GET", "/x");
+  await call("GET", "/x", undefined, { background: true });
+  await call("PUT", "/x", {}, { background: false });
+  await fetchFile("/x", { background: true });
+  assert.deepEqual(said, ["", "1", "", "1"]);
 });
 
 test("an answer that breaks off is none", async (context) => {

@@ -6,6 +6,8 @@ import { register, t } from "./text.js";
 register(errors);
 
 const BASE = "/api/v1";
+/** What a request says that no person has asked for: it does not prolong the session. */
+export const BACKGROUND = { "x-background": "1" };
 /** What a call is told whose session has ended; any other 401 is an answer to a password. */
 const ENDED = ["logged_out", "unclaimed"];
 
@@ -46,8 +48,9 @@ export function onLoggedOut(ask) {
 }
 
 /**
- * How a call is made. `seconds`: how long it may take, 30 by default.
- * @typedef {{ signal?: AbortSignal, seconds?: number }} Options
+ * How a call is made. `seconds`: how long it may take, 30 by default. `background`: the page asks by itself, which does not prolong the
+ * session.
+ * @typedef {{ signal?: AbortSignal, seconds?: number, background?: boolean }} Options
  */
 
 /**
@@ -122,7 +125,7 @@ export function unreachable() {
  * @param {Options} options
  * @param {(response: Response) => Promise<Answer>} read
  */
-async function send(method, path, body, { signal, seconds = 30 }, read) {
+async function send(method, path, body, { signal, seconds = 30, background = false }, read) {
   const late = AbortSignal.timeout(seconds * 1000);
   const either = new AbortController();
   for (const one of signal ? [signal, late] : [late]) {
@@ -130,7 +133,7 @@ async function send(method, path, body, { signal, seconds = 30 }, read) {
     one.addEventListener("abort", () => either.abort(one.reason), { once: true, signal: either.signal });
   }
   /** @type {Record<string, string>} */
-  const headers = {};
+  const headers = background ? { ...BACKGROUND } : {};
   /** @type {RequestInit} */
   const request = { method, headers, signal: either.signal, cache: "no-store" };
   if (body instanceof Blob) {

@@ -1,6 +1,6 @@
 // What is detected and reported, and the newest alarms with their pictures.
 
-import { call, CallError, fetchFile } from "/parts/api.js";
+import { call, CallError } from "/parts/api.js";
 import { buildArea } from "/parts/area.js";
 import { fill, make, makeBadge, makePanel } from "/parts/dom.js";
 import { open } from "/parts/dialog.js";
@@ -10,6 +10,7 @@ import { dateTime, duration } from "/parts/format.js";
 import { explain, makeNotice } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
+import { loadInSight, loadPicture } from "../shot.js";
 import texts from "../texts/alarms.js";
 
 register(texts);
@@ -198,7 +199,7 @@ function buildPicture(channel, context) {
     if (busy || document.hidden || Date.now() - used > IDLE_MS) return;
     busy = true;
     try {
-      await load(picture, `/channels/${channel}/snapshot.jpg?stream=sub`);
+      await loadPicture(picture, `/channels/${channel}/snapshot.jpg?stream=sub`);
       failed.textContent = "";
     } catch (error) {
       failed.textContent = t("alarms.no_picture", { why: explain(error) });
@@ -224,21 +225,6 @@ function buildPicture(channel, context) {
       tell();
     },
   };
-}
-
-/**
- * Loads a picture into an image, whose former picture stays until then.
- * @param {HTMLImageElement} image
- * @param {string} path below `/api/v1`
- */
-async function load(image, path) {
-  const local = URL.createObjectURL(await fetchFile(path, { seconds: 10 }));
-  try {
-    image.src = local;
-    await image.decode();
-  } finally {
-    URL.revokeObjectURL(local);
-  }
 }
 
 /**
@@ -325,12 +311,14 @@ function buildRow() {
 
 /** @param {number} id @param {string} begun */
 function buildShot(id, begun) {
-  const src = `/api/v1/alarms/${id}/picture.jpg`;
+  const path = `/alarms/${id}/picture.jpg`;
   const title = t("alarms.picture_of", { time: dateTime(begun) });
-  const button = make("button", { type: "button", "aria-label": title }, make("img", { src, alt: "", loading: "lazy" }));
+  const small = make("img", { alt: "" });
+  const button = make("button", { type: "button", "aria-label": title }, small);
+  loadInSight(small, path);
   button.addEventListener("click", () => {
     const close = make("button", { type: "button", className: "go", textContent: t("alarms.close") });
-    const { dialog } = open(dateTime(begun), make("img", { src, alt: title, className: "large" }), close);
+    const { dialog } = open(dateTime(begun), make("img", { src: `/api/v1${path}`, alt: title, className: "large" }), close);
     close.addEventListener("click", () => dialog.close());
   });
   return button;

@@ -48,8 +48,8 @@ const page = {
       return login;
     };
     const { authorities } = await draw();
-    poll(context, 3, async () => {
-      const cloud = await call("GET", "/cloud", undefined, { signal: context.signal });
+    poll(context, 3, async (options) => {
+      const cloud = await call("GET", "/cloud", undefined, options);
       authorities.show(cloud.ca);
       show(facts, cloud);
     });

@@ -22,8 +22,8 @@ const page = {
   async show(element, context) {
     const [running, trial, attempts] = [make("div"), make("div"), make("div")];
     let shown = "";
-    const look = async () => {
-      const seen = await call("GET", "/firmware", undefined, { signal: context.signal });
+    const look = async (/** @type {import("/parts/api.js").Options} */ options = { signal: context.signal }) => {
+      const seen = await call("GET", "/firmware", undefined, options);
       const now = JSON.stringify(seen);
       if (now !== shown) {
         shown = now;

@@ -34,8 +34,8 @@ const page = {
     };
     await draw();
     let shown = "";
-    poll(context, 3, async () => {
-      const hosted = await call("GET", "/hosted", undefined, { signal: context.signal });
+    poll(context, 3, async (options) => {
+      const hosted = await call("GET", "/hosted", undefined, options);
       show(state, hosted);
       // The table stays as it is, and where it was scrolled to, while nothing is new.
       const now = JSON.stringify(hosted.commands);

@@ -66,7 +66,7 @@ class View {
     this.context = context;
     const { signal } = context;
     this.video = make("video", { muted: true, autoplay: true, playsInline: true, "aria-label": t("live.picture") });
-    this.player = new Player(this.video, { change: () => this.#draw(), overflow: () => this.feed.again(), signal });
+    this.player = new Player(this.video, { change: () => this.#draw(), overflow: () => this.feed.again(true), signal });
     this.feed = new LiveFeed(this.player, { change: () => this.#draw(), signal });
     this.channels = make("select", { name: "channel" }, ...channels.map(({ number }) =>
       make("option", { value: String(number), textContent: t("live.channel_number", { number }) })));

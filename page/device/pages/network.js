@@ -23,9 +23,9 @@ const page = {
     /** @type {Map<number, ReturnType<typeof buildWifi>>} */
     const wifis = new Map();
     const wires = make("div", { className: "page" });
-    const look = async () => {
+    const look = async (/** @type {import("/parts/api.js").Options} */ options = { signal: context.signal }) => {
       /** @type {{ channels: any[], trial_seconds: number }} */
-      const { channels, trial_seconds: seconds } = await call("GET", "/wifi", undefined, { signal: context.signal });
+      const { channels, trial_seconds: seconds } = await call("GET", "/wifi", undefined, options);
       for (const seen of channels) {
         let wifi = wifis.get(seen.channel);
         if (!wifi) {

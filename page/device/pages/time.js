@@ -23,10 +23,10 @@ const page = {
   name: "time",
   async show(element, context) {
     const [state, clocks, ntp] = [make("div"), make("div"), make("div")];
-    const set = makeButton(t("time.set"), () => setClocks(false).then(look), { kind: "go" });
+    const set = makeButton(t("time.set"), () => setClocks(false).then(() => look()), { kind: "go" });
     const setting = make("div", { className: "buttons" }, set);
-    const look = async () => {
-      const told = await call("GET", "/time", undefined, { signal: context.signal });
+    const look = async (/** @type {import("/parts/api.js").Options} */ options = { signal: context.signal }) => {
+      const told = await call("GET", "/time", undefined, options);
       const { cameras, is_believed: isBelieved } = told;
       setting.hidden = !cameras.length;
       fill(state, !isBelieved && makeNotice("warn", t("time.unbelieved")), makeFacts([
