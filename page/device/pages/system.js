@@ -9,6 +9,7 @@ import { dateTime, duration } from "/parts/format.js";
 import { explain, makeNotice, say } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import { buildAddress } from "../address.js";
+import { makeDownload } from "../download.js";
 import { buildNewPassword } from "../newpassword.js";
 import { forget } from "../setup/state.js";
 import texts from "../texts/system.js";
@@ -35,7 +36,7 @@ const page = {
         [t("system.running"), duration(system.running_seconds)],
       ])),
       makePanel(t("system.support"), make("p", { textContent: t("system.bundle_text") }),
-        make("a", { className: "button", href: "/api/v1/bundle", download: "ivt-diagnostics.tar", textContent: t("system.bundle") })),
+        makeDownload(t("system.bundle"), "/api/v1/bundle", "ivt-diagnostics.tar")),
       makePanel(t("system.password"), buildNewPassword({
         submit: t("system.change"),
         old: true,
