@@ -10,6 +10,7 @@ import { explain, makeNotice, say } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import { buildAddress } from "../address.js";
 import { makeDownload } from "../download.js";
+import { makeMissing } from "../missing.js";
 import { buildNewPassword } from "../newpassword.js";
 import { forget } from "../setup/state.js";
 import texts from "../texts/system.js";
@@ -71,7 +72,7 @@ function makeFiles() {
     if (!file) return;
     fill(result);
     try {
-      fill(result, await take(file));
+      fill(result, ...await take(file));
     } catch (error) {
       const field = error instanceof CallError && error.field && error.field !== "file" ? `${error.field}: ` : "";
       fill(result, makeNotice("bad", field + explain(error)));
@@ -82,7 +83,7 @@ function makeFiles() {
 }
 
 /**
- * Takes a file of settings over, after a question.
+ * Takes a file of settings over, after a question, and says what became of it.
  * @param {File} file
  */
 async function take(file) {
@@ -96,11 +97,11 @@ async function take(file) {
   let text = t("system.import_text");
   for (;;) {
     const sure = await confirm({ title: file.name, text, yes: t("system.import_yes") });
-    if (!sure) return "";
+    if (!sure) return [];
     try {
-      const { restarted, kept } = await call("PUT", "/configuration", { version, file: wanted });
+      const { restarted, kept, missing } = await call("PUT", "/configuration", { version, file: wanted });
       const said = [t(restarted ? "system.imported_restart" : "system.imported"), kept.length && t("system.kept", { keys: kept.join(", ") })];
-      return makeNotice("good", said.filter(Boolean).join(" "));
+      return [makeNotice("good", said.filter(Boolean).join(" ")), makeMissing(missing ?? [])];
     } catch (error) {
       if (!(error instanceof CallError) || error.code !== "outdated") throw error;
       // Somebody else was faster.
