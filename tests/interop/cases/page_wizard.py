@@ -49,6 +49,8 @@ def blank_to_live(stack, folder):
     page.enter("login_passwd", CLOUD_PASSWORD)
     page.press_button("Test and save")
     page.says("The cloud sees this device, and it has a camera")
+    for fact in (f"Login code\\s+{LOGIN}", r"Online since\s+\d+ \w+ \d{4}", "Channels\\s+0: (online|live)"):
+        page.says(fact)
     if page.inputs > MOST_INPUTS:
         raise Failed(f"{page.inputs} inputs and clicks, {MOST_INPUTS} at most")
     wait_for("the device in the cloud", cloud.device, 15)
