@@ -1,4 +1,4 @@
-// Compares the texts of both languages, and looks for keys without a text and texts that nobody asks for.
+// Compares the texts of both languages, and looks for keys without a text, texts that nobody asks for, and refusals without a text.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -6,15 +6,18 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 /** Texts that are there for every page: those of the shell, which is loaded first. */
-const ALWAYS = ["parts/texts.js", "device/texts/shell.js"];
-/** Keys that are put together of what the device says. */
-const BY_CODE = /^error\./;
+const ALWAYS = ["parts/errors.js", "parts/texts.js", "device/texts/shell.js"];
+/** Where the device's refusals get their codes. */
+const REFUSING = ["../agent/src/web", "../agent/src/firmware"];
+/** How a code is given to a refusal: by its constructor, in its place, or chosen from several. */
+const GIVEN = [/\b(?:conflict|failed|unavailable|lacking)\(\s*"(\w+)"/g, /::new\(\s*StatusCode::\w+,\s*"(\w+)"/g, /\bcode: "(\w+)"/g];
+const CHOSEN = /let (?:code|\(status, code\)) = match .*?\n {4,}\};|fn code\(&self\).*?\n {4}\}/gs;
 
 const problems = [];
 const sources = new Map(["parts", "device"].flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true })
   .filter((name) => name.endsWith(".js"))
   .map((name) => [`${folder}/${name}`, readFileSync(join(ROOT, folder, name), "utf8")])));
-const isText = (name) => name === "parts/texts.js" || name.startsWith("device/texts/");
+const isText = (name) => ["parts/errors.js", "parts/texts.js"].includes(name) || name.startsWith("device/texts/");
 
 const texts = new Map();
 for (const name of sources.keys()) {
@@ -45,20 +48,41 @@ for (const [name, source] of sources) {
     }
     for (const [, prefix] of argument.matchAll(/`([^`$]*)\$\{/g)) {
       prefixes.add(prefix);
-      if (!BY_CODE.test(prefix) && !there.some((key) => key.startsWith(prefix))) problems.push(`${name}: no text begins with ${prefix}`);
+      if (!there.some((key) => key.startsWith(prefix))) problems.push(`${name}: no text begins with ${prefix}`);
     }
   }
   for (const [, literal] of source.matchAll(/"([a-z][\w.]*)"/g)) wanted.add(literal);
   for (const [, prefix] of source.matchAll(/`([a-z][\w.]*\.)\$\{/g)) prefixes.add(prefix);
 }
+const codes = refusals();
+for (const code of codes) {
+  if (!owners.has(`error.${code}`)) problems.push(`parts/errors.js: no text for the refusal ${code}`);
+}
 for (const [key, name] of owners) {
-  const isAsked = BY_CODE.test(key) || wanted.has(key) || [...prefixes].some((prefix) => prefix && key.startsWith(prefix));
+  const isError = key.startsWith("error.");
+  // Any page may be refused for any reason.
+  if (isError && name !== "parts/errors.js") problems.push(`${name}: ${key} belongs into parts/errors.js`);
+  const isAsked = isError ? codes.has(key.slice(6)) || wanted.has(key) : wanted.has(key) || [...prefixes].some((prefix) => prefix && key.startsWith(prefix));
   if (!isAsked) problems.push(`${name}: nobody asks for ${key}`);
 }
 
 for (const problem of problems) console.error(problem);
-if (!texts.size || !wanted.size) throw new Error("there are no texts");
+if (!texts.size || !wanted.size || codes.size < 50) throw new Error("there are no texts");
 process.exitCode = problems.length ? 1 : 0;
+
+/** The codes of the device's refusals. */
+function refusals() {
+  const found = new Set();
+  for (const folder of REFUSING) {
+    for (const name of readdirSync(join(ROOT, folder), { recursive: true })) {
+      if (!name.endsWith(".rs") || /test/.test(name)) continue;
+      const [source] = readFileSync(join(ROOT, folder, name), "utf8").split("#[cfg(test)]\nmod tests");
+      for (const rule of GIVEN) for (const [, code] of source.matchAll(rule)) found.add(code);
+      for (const [block] of source.matchAll(CHOSEN)) for (const [, code] of block.matchAll(/"(\w+)"/g)) found.add(code);
+    }
+  }
+  return found;
+}
 
 /** Reports what one language has and another has not. */
 function compare(name, { en, zh }) {

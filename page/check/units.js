@@ -80,21 +80,27 @@ test("a page that was left open asks the device for nothing", async (context) =>
   Object.assign(globalThis, { window, document });
   const { poll } = await import("../device/poll.js");
   let looks = 0;
+  let inBackground;
   let tick = () => {};
-  poll({ every: (_seconds, run) => { tick = run; } }, 3, async () => { looks += 1; });
+  poll({ every: (_seconds, run) => { tick = run; } }, 3, async ({ background }) => {
+    looks += 1;
+    inBackground = background;
+  });
   const asks = () => {
     const before = looks;
     tick();
     return looks - before;
   };
-  assert.equal(asks(), 1);
+  assert.deepEqual([asks(), inBackground], [1, false], "the page was opened");
+  now = 3000;
+  assert.deepEqual([asks(), inBackground], [1, true], "nobody has touched it since");
   document.hidden = true;
   assert.equal(asks(), 0, "nobody sees it");
   document.hidden = false;
   now = 5 * 60 * 1000;
   assert.equal(asks(), 0, "nobody uses it");
   window.dispatchEvent(new Event("keydown"));
-  assert.equal(asks(), 1, "somebody is back");
+  assert.deepEqual([asks(), inBackground], [1, false], "somebody is back");
 });
 
 test("a stream of events that the network has forgotten is opened anew", async (context) => {
@@ -135,4 +141,62 @@ test("a stream of events that the network has forgotten is opened anew", async (
   stop();
   pass(60);
   assert.equal(opened.length, 2, "nobody listens any more");
+});
+
+/** Lets what waits for nothing more go on. */
+const settle = () => new Promise((resolve) => { setImmediate(resolve); });
+
+/** What becomes of work whose answer is this, as code of the error; and what it told. */
+async function followed(context, answer) {
+  context.mock.method(globalThis, "fetch", (_path, { signal }) => answer(signal));
+  const { follow } = await import("/parts/follow.js");
+  const told = [];
+  const done = follow("/work", {}, { hop: (hop) => told.push(hop), end: (end) => told.push(end) }).then(() => "", (error) => error.code);
+  // What was said has been read when the silence begins.
+  await settle();
+  await settle();
+  context.mock.timers.tick(31_000);
+  return [await done, told];
+}
+
+test("work whose answer breaks off, ends early or falls silent has lost the device", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const bytes = (text) => new TextEncoder().encode(text);
+  const hop = "event: hop\ndata: 1\n\n";
+  /** An answer that says something, and then what `then` does. */
+  const says = (text, then) => async (signal) => new Response(new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes(text));
+      signal.addEventListener("abort", () => controller.error(signal.reason));
+      then(controller);
+    },
+  }));
+  const silent = (signal) => new Promise((_resolve, reject) => { signal.addEventListener("abort", () => reject(signal.reason)); });
+  assert.deepEqual(await followed(context, says(`${hop}event: end\ndata: 2\n\n`, (one) => one.close())), ["", [1, 2]]);
+  assert.deepEqual(await followed(context, says(hop, (one) => one.close())), ["unreachable", [1]], "no end");
+  assert.deepEqual(await followed(context, says(hop, () => {})), ["unreachable", [1]], "silence");
+  const broken = await followed(context, says(hop, (one) => setImmediate(() => setImmediate(() => one.error(new TypeError("network error"))))));
+  assert.equal(broken[0], "unreachable", "broken off");
+  assert.deepEqual(await followed(context, silent), ["unreachable", []], "no answer");
+});
+
+test("what no person has asked for says so", async (context) => {
+  const { call, fetchFile } = await import("/parts/api.js");
+  const said = [];
+  context.mock.method(globalThis, "fetch", async (_path, { headers }) => {
+    said.push(headers["x-background"] ?? "");
+    return new Response("null");
+  });
+  await call("GET", "/x");
+  await call("GET", "/x", undefined, { background: true });
+  await call("PUT", "/x", {}, { background: false });
+  await fetchFile("/x", { background: true });
+  assert.deepEqual(said, ["", "1", "", "1"]);
+});
+
+test("an answer that breaks off is none", async (context) => {
+  const { call } = await import("/parts/api.js");
+  const broken = async () => new Response(new ReadableStream({ start: (controller) => controller.error(new TypeError("network error")) }));
+  context.mock.method(globalThis, "fetch", broken);
+  await assert.rejects(call("GET", "/x"), { code: "unreachable" });
 });

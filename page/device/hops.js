@@ -1,6 +1,7 @@
 // The hops of a test, one below the other: how far it gets, how long each takes, and what to do where it stops.
 
 import { fill, make, makeBadge } from "/parts/dom.js";
+import { follow } from "/parts/follow.js";
 import { dateTime } from "/parts/format.js";
 import { register, t } from "/parts/text.js";
 import texts from "./texts/hops.js";
@@ -30,11 +31,6 @@ export function buildHops() {
   const rows = new Map();
   /** @type {Told | null} */
   let stop = null;
-  const begin = () => {
-    rows.clear();
-    stop = null;
-    fill(list);
-  };
   const tell = (/** @type {Told} */ told) => {
     const row = rows.get(told.hop) ?? make("li");
     if (!rows.has(told.hop)) list.append(row);
@@ -46,10 +42,28 @@ export function buildHops() {
     fill(row, make("div", {}, makeBadge(KINDS[told.state], t(`hops.state.${told.state}`)), make("strong", { textContent: t(`hops.hop.${told.hop}`) }),
       make("span", { className: "hint", textContent: time })), ...describe(told));
   };
+  /**
+   * Runs a test anew, and returns whether it was good.
+   * @param {string} path below `/api/v1`
+   * @param {any} body
+   * @param {AbortSignal} signal
+   */
+  const run = async (path, body, signal) => {
+    rows.clear();
+    stop = null;
+    fill(list);
+    let isGood = false;
+    try {
+      await follow(path, body, { hop: tell, end: ({ good }) => { isGood = good; } }, signal);
+    } finally {
+      // Where the device was lost, nobody says any more what became of the hop.
+      for (const row of list.querySelectorAll("[data-state=running]")) row.remove();
+    }
+    return isGood;
+  };
   return {
     element: list,
-    begin,
-    tell,
+    run,
     /** Where it stopped; null if it did not. */
     stop: () => stop,
   };

@@ -1,7 +1,6 @@
 // Brings a channel's stream from the device into the player: begins it anew when it ends, and says why there is no picture.
 
-import { CallError, logIn, needsLogin, refusal } from "/parts/api.js";
-import { t } from "/parts/text.js";
+import { BACKGROUND, CallError, logIn, needsLogin, refusal, unreachable } from "/parts/api.js";
 
 /** Milliseconds until a stream that failed is asked for again. */
 const AGAIN_MS = 3000;
@@ -55,21 +54,25 @@ export class LiveFeed {
   /**
    * Shows another stream, or the same one anew.
    * @param {Wanted} wanted
+   * @param {boolean} [byItself] nobody has asked for it
    */
-  open(wanted) {
+  open(wanted, byItself = false) {
     this.#wanted = wanted;
     this.#end();
     this.trouble = null;
     this.silent = false;
     const run = new AbortController();
     this.#run = run;
-    this.#keep(run.signal);
+    this.#keep(run.signal, byItself);
     this.change();
   }
 
-  /** Begins the same stream anew. */
-  again() {
-    if (this.#wanted) this.open(this.#wanted);
+  /**
+   * Begins the same stream anew.
+   * @param {boolean} [byItself] nobody has asked for it
+   */
+  again(byItself) {
+    if (this.#wanted) this.open(this.#wanted, byItself);
   }
 
   #end() {
@@ -85,15 +88,15 @@ export class LiveFeed {
     else if (!this.#run) this.again();
   }
 
-  /** @param {AbortSignal} signal */
-  async #keep(signal) {
-    while (!signal.aborted) {
+  /** @param {AbortSignal} signal @param {boolean} byItself */
+  async #keep(signal, byItself) {
+    for (; !signal.aborted; byItself = true) {
       let pause = AGAIN_MS;
       try {
-        pause = await this.#play(signal);
+        pause = await this.#play(signal, byItself);
       } catch (error) {
         if (signal.aborted) return;
-        const trouble = error instanceof CallError ? error : new CallError(0, "unreachable", t("error.unreachable"), "");
+        const trouble = error instanceof CallError ? error : unreachable();
         if (needsLogin(trouble)) {
           await logIn();
           continue;
@@ -114,8 +117,9 @@ export class LiveFeed {
   /**
    * Plays the stream to its end, and returns after how many milliseconds it is asked for again.
    * @param {AbortSignal} signal
+   * @param {boolean} byItself
    */
-  async #play(signal) {
+  async #play(signal, byItself) {
     const { channel, stream, sound } = /** @type {Wanted} */ (this.#wanted);
     const attempt = new AbortController();
     const stop = () => attempt.abort();
@@ -134,7 +138,8 @@ export class LiveFeed {
     };
     let silence = setTimeout(late, 3 * SILENCE_MS);
     try {
-      const response = await fetch(`/api/v1/channels/${channel}/live.mp4?stream=${stream}&sound=${sound}`, { signal: attempt.signal });
+      const path = `/api/v1/channels/${channel}/live.mp4?stream=${stream}&sound=${sound}`;
+      const response = await fetch(path, { signal: attempt.signal, headers: byItself ? BACKGROUND : {} });
       if (!response.ok || !response.body) throw await refusal(response);
       this.type = response.headers.get("content-type") ?? "";
       this.#say(null);

@@ -12,12 +12,12 @@ import { call } from "/parts/api.js";
 
 /** @returns {Promise<Session>} */
 export function askSession() {
-  return call("GET", "/session");
+  return call("GET", "/session", undefined, { background: true });
 }
 
 /** The device's model, and which program serves this page. Only who is logged in is told. */
 export async function askDevice() {
-  const { hardware_model: model, version, built } = await call("GET", "/system");
+  const { hardware_model: model, version, built } = await call("GET", "/system", undefined, { background: true });
   return { model: String(model ?? ""), program: `${version} ${built}` };
 }
 

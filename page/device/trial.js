@@ -34,7 +34,7 @@ export async function lookAtTrial(looks = 0) {
   clearTimeout(timer);
   try {
     /** @type {Place} */
-    const { trial, taken_back: takenBack } = await call("GET", "/web", undefined, { seconds: 5 });
+    const { trial, taken_back: takenBack } = await call("GET", "/web", undefined, { seconds: 5, background: true });
     if (trial?.here) {
       await call("POST", "/web/confirm");
       say(t("shell.address_confirmed"));

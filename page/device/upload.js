@@ -1,7 +1,6 @@
 // A file that is sent to the device, with its progress.
 
-import { CallError, logIn, needsLogin } from "/parts/api.js";
-import { t } from "/parts/text.js";
+import { CallError, logIn, needsLogin, unreachable } from "/parts/api.js";
 
 /**
  * Sends a file, as it is, and tells how much of it has left. The answer's JSON.
@@ -33,7 +32,7 @@ function send(path, file, progress, signal) {
   return new Promise((resolve, reject) => {
     // What fetch sends tells no progress.
     const request = new XMLHttpRequest();
-    const fail = () => reject(new CallError(0, "unreachable", t("error.unreachable"), ""));
+    const fail = () => reject(unreachable());
     request.upload.addEventListener("progress", ({ loaded, total }) => progress(loaded / Math.max(1, total)));
     request.addEventListener("error", fail);
     request.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));

@@ -1,11 +1,13 @@
 // Calls to the device's interface.
 
+import errors from "./errors.js";
 import { register, t } from "./text.js";
-import texts from "./texts.js";
 
-register(texts);
+register(errors);
 
 const BASE = "/api/v1";
+/** What a request says that no person has asked for: it does not prolong the session. */
+export const BACKGROUND = { "x-background": "1" };
 /** What a call is told whose session has ended; any other 401 is an answer to a password. */
 const ENDED = ["logged_out", "unclaimed"];
 
@@ -46,19 +48,49 @@ export function onLoggedOut(ask) {
 }
 
 /**
+ * How a call is made. `seconds`: how long it may take, 30 by default. `background`: the page asks by itself, which does not prolong the
+ * session.
+ * @typedef {{ signal?: AbortSignal, seconds?: number, background?: boolean }} Options
+ */
+
+/**
  * Asks the device: `call("PUT", "/settings", { … })`. The answer's JSON, `null` where it has none. A `Blob` is sent as
  * it is.
  * @param {string} method
  * @param {string} path below `/api/v1`
  * @param {any} [body]
- * @param {{ signal?: AbortSignal, seconds?: number }} [options] `seconds`: how long it may take, 30 by default
+ * @param {Options} [options]
  * @returns {Promise<any>}
  * @throws {CallError}
  */
-export async function call(method, path, body, options = {}) {
+export function call(method, path, body, options) {
+  return ask(method, path, body, options, read);
+}
+
+/**
+ * Fetches a file of the device, such as a picture.
+ * @param {string} path below `/api/v1`
+ * @param {Options} [options]
+ * @returns {Promise<Blob>}
+ * @throws {CallError}
+ */
+export function fetchFile(path, options) {
+  return ask("GET", path, undefined, options, (response) => response.blob());
+}
+
+/**
+ * @template Answer
+ * @param {string} method
+ * @param {string} path
+ * @param {any} body
+ * @param {Options | undefined} options
+ * @param {(response: Response) => Promise<Answer>} read
+ * @returns {Promise<Answer>}
+ */
+async function ask(method, path, body, options, read) {
   for (;;) {
     try {
-      return await read(await send(method, path, body, options));
+      return await send(method, path, body, options ?? {}, read);
     } catch (error) {
       if (!(error instanceof CallError) || !needsLogin(error) || path === LOGIN) throw error;
     }
@@ -80,41 +112,50 @@ export function logIn() {
   return loggingIn;
 }
 
+/** What is said of a device that does not answer, or whose answer breaks off. */
+export function unreachable() {
+  return new CallError(0, "unreachable", t("error.unreachable"), "");
+}
+
 /**
+ * @template Answer
  * @param {string} method
  * @param {string} path
  * @param {any} body
- * @param {{ signal?: AbortSignal, seconds?: number }} options
+ * @param {Options} options
+ * @param {(response: Response) => Promise<Answer>} read
  */
-async function send(method, path, body, { signal, seconds = 30 }) {
+async function send(method, path, body, { signal, seconds = 30, background = false }, read) {
   const late = AbortSignal.timeout(seconds * 1000);
   const either = new AbortController();
   for (const one of signal ? [signal, late] : [late]) {
     if (one.aborted) either.abort(one.reason);
     one.addEventListener("abort", () => either.abort(one.reason), { once: true, signal: either.signal });
   }
+  /** @type {Record<string, string>} */
+  const headers = background ? { ...BACKGROUND } : {};
   /** @type {RequestInit} */
-  const request = { method, signal: either.signal };
+  const request = { method, headers, signal: either.signal, cache: "no-store" };
   if (body instanceof Blob) {
-    request.headers = { "content-type": "application/octet-stream" };
+    headers["content-type"] = "application/octet-stream";
     request.body = body;
   } else if (body !== undefined) {
-    request.headers = { "content-type": "application/json" };
+    headers["content-type"] = "application/json";
     request.body = JSON.stringify(body);
   }
   try {
-    return await fetch(BASE + path, request);
+    const response = await fetch(BASE + path, request);
+    if (!response.ok) throw await refusal(response);
+    return await read(response);
   } catch (error) {
-    if (signal?.aborted) throw error;
-    if (late.aborted) throw new CallError(0, "timeout", t("error.timeout"), "");
-    throw new CallError(0, "unreachable", t("error.unreachable"), "");
+    if (signal?.aborted || error instanceof CallError) throw error;
+    throw late.aborted ? new CallError(0, "timeout", t("error.timeout"), "") : unreachable();
   }
 }
 
 /** @param {Response} response */
 async function read(response) {
-  if (!response.ok) throw await refusal(response);
-  const text = await response.text().catch(() => "");
+  const text = await response.text();
   try {
     return text ? JSON.parse(text) : null;
   } catch {

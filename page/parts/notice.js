@@ -2,17 +2,33 @@
 
 import { CallError } from "./api.js";
 import { make } from "./dom.js";
-import { hasText, t } from "./text.js";
+import errors from "./errors.js";
+import { hasText, register, t } from "./text.js";
+
+register(errors);
 
 const SHOWN_MS = 6000;
 
 /**
- * Why something failed, in the language of the page where its code is known.
+ * Why something failed, in the language of the page. What the device says of it beyond its code is in English: it stands behind words
+ * of the page.
  * @param {unknown} error
  */
 export function explain(error) {
-  if (error instanceof CallError && hasText(`error.${error.code}`)) return t(`error.${error.code}`, { seconds: error.wait });
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof CallError)) return error instanceof Error ? error.message : String(error);
+  const { code, field, message, wait } = error;
+  // The page's own errors have their text already.
+  if (!code || (error.status === 0 && !hasText(`error.${code}`))) return message;
+  const detail = field && !message.includes(field) ? `${field}: ${message}` : message;
+  return t(hasText(`error.${code}`) ? `error.${code}` : "error.refused", { seconds: wait, detail });
+}
+
+/**
+ * The same for what an answer tells of one camera among others.
+ * @param {{ code?: string, message: string }} error
+ */
+export function explainTold({ code = "refused", message }) {
+  return explain(new CallError(200, code, message, ""));
 }
 
 /** @type {HTMLElement | null} */

@@ -3,7 +3,7 @@
 import { makeButton } from "/parts/button.js";
 import { fill, make, makeBadge } from "/parts/dom.js";
 import { follow } from "/parts/follow.js";
-import { makeNotice, explain } from "/parts/notice.js";
+import { explain, explainTold, makeNotice } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import texts from "../texts/camera.js";
 
@@ -52,7 +52,7 @@ export function buildSearch({ choose, signal, first = [] }) {
     try {
       await follow("/discovery", {}, {
         camera: take,
-        failed: ({ message }) => { failure = message; },
+        failed: (told) => { failure = explainTold(told); },
       }, signal);
     } catch (error) {
       if (signal.aborted) return;

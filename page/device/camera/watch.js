@@ -26,7 +26,7 @@ export function buildWatch(channel, stream, signal) {
     said = text;
     fill(trouble, text && makeNotice("warn", text));
   };
-  const player = new Player(video, { change: draw, overflow: () => feed.again(), signal });
+  const player = new Player(video, { change: draw, overflow: () => feed.again(true), signal });
   const feed = new LiveFeed(player, { change: draw, signal });
   feed.open({ channel, stream, sound: false });
   const element = make("figure", { className: "watch" }, make("figcaption", { textContent: t(`live.${stream}`) }), video, facts, trouble);

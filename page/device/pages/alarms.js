@@ -7,9 +7,10 @@ import { open } from "/parts/dialog.js";
 import { buildField } from "/parts/fields.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
-import { makeNotice } from "/parts/notice.js";
+import { explain, makeNotice } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
+import { loadInSight, loadPicture } from "../shot.js";
 import texts from "../texts/alarms.js";
 
 register(texts);
@@ -198,10 +199,10 @@ function buildPicture(channel, context) {
     if (busy || document.hidden || Date.now() - used > IDLE_MS) return;
     busy = true;
     try {
-      await load(picture, `/api/v1/channels/${channel}/snapshot.jpg?stream=sub&at=${Date.now()}`);
+      await loadPicture(picture, `/channels/${channel}/snapshot.jpg?stream=sub`);
       failed.textContent = "";
     } catch (error) {
-      failed.textContent = t("alarms.no_picture", { why: error instanceof Error ? error.message : String(error) });
+      failed.textContent = t("alarms.no_picture", { why: explain(error) });
     } finally {
       busy = false;
     }
@@ -224,23 +225,6 @@ function buildPicture(channel, context) {
       tell();
     },
   };
-}
-
-/**
- * Loads a picture into an image, whose former picture stays until then.
- * @param {HTMLImageElement} image
- * @param {string} url
- */
-async function load(image, url) {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(10000) });
-  if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? String(answer.status));
-  const local = URL.createObjectURL(await answer.blob());
-  try {
-    image.src = local;
-    await image.decode();
-  } finally {
-    URL.revokeObjectURL(local);
-  }
 }
 
 /**
@@ -327,12 +311,14 @@ function buildRow() {
 
 /** @param {number} id @param {string} begun */
 function buildShot(id, begun) {
-  const src = `/api/v1/alarms/${id}/picture.jpg`;
+  const path = `/alarms/${id}/picture.jpg`;
   const title = t("alarms.picture_of", { time: dateTime(begun) });
-  const button = make("button", { type: "button", "aria-label": title }, make("img", { src, alt: "", loading: "lazy" }));
+  const small = make("img", { alt: "" });
+  const button = make("button", { type: "button", "aria-label": title }, small);
+  loadInSight(small, path);
   button.addEventListener("click", () => {
     const close = make("button", { type: "button", className: "go", textContent: t("alarms.close") });
-    const { dialog } = open(dateTime(begun), make("img", { src, alt: title, className: "large" }), close);
+    const { dialog } = open(dateTime(begun), make("img", { src: `/api/v1${path}`, alt: title, className: "large" }), close);
     close.addEventListener("click", () => dialog.close());
   });
   return button;

@@ -4,11 +4,14 @@ import { call } from "/parts/api.js";
 import { make } from "/parts/dom.js";
 import { t } from "/parts/text.js";
 import { buildNewPassword } from "../newpassword.js";
+import { forget } from "../setup/state.js";
 
 /** @type {import("../page.js").Page} */
 const page = {
   name: "claim",
   show(element) {
+    // What was typed before was for another owner, or for another device at this address.
+    forget();
     const form = buildNewPassword({
       submit: t("claim.go"),
       send: async ({ new: password }) => {

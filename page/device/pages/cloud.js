@@ -3,7 +3,6 @@
 import { call, CallError } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
-import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
 import { makeNotice } from "/parts/notice.js";
@@ -12,12 +11,13 @@ import { register, t } from "/parts/text.js";
 import { advise, buildHops } from "../hops.js";
 import { poll } from "../poll.js";
 import { told } from "../saved.js";
+import { forget, keep, recall } from "../setup/state.js";
 import texts from "../texts/cloud.js";
 
 register(texts);
 
-/** Where what was typed is kept while the browser's tab is open; never a password. */
-const TYPED = "cloud";
+/** The step of the wizard under which what is typed there is kept. */
+const STEP = "cloud";
 const NAMES = { url: "cloud.url", login_code: "cloud.login_code", login_passwd: "cloud.login_passwd" };
 const SAVED = { plain: "cloud.saved", restarted: "cloud.saved_restart" };
 /** @type {Record<string, "good" | "warn" | "off">} */
@@ -25,6 +25,13 @@ const KINDS = { online: "good", dialling: "warn", waiting: "warn", off: "off" };
 /** The field at which a hop is mended. @type {Record<string, string>} */
 const MENDS = { name: NAMES.url, tcp: NAMES.url, login: NAMES.login_code };
 
+/** What was chosen on the page and is not saved yet. @type {Choice} */
+let chosen;
+
+/**
+ * Authorities that are to be trusted: a file, `null` for those of the system, and `undefined` for what holds.
+ * @typedef {{ name: string, pem: string } | null | undefined} Choice
+ */
 /** @typedef {import("../page.js").Context} Context */
 /** @typedef {import("/parts/settings.js").Settings} Settings */
 
@@ -41,8 +48,8 @@ const page = {
       return login;
     };
     const { authorities } = await draw();
-    poll(context, 3, async () => {
-      const cloud = await call("GET", "/cloud", undefined, { signal: context.signal });
+    poll(context, 3, async (options) => {
+      const cloud = await call("GET", "/cloud", undefined, options);
       authorities.show(cloud.ca);
       show(facts, cloud);
     });
@@ -73,24 +80,29 @@ export async function buildCloudForm(context, { done }) {
  */
 function buildLogin(context, settings, again, done) {
   const hops = buildHops();
-  const authorities = buildAuthorities(settings.get("cloud.ca_file") !== undefined);
+  const typed = done ? recall(STEP) : { ca: chosen };
+  const authorities = buildAuthorities(settings.get("cloud.ca_file") !== undefined, typed.ca, (ca) => {
+    // A key that was chosen by mistake is not left in the browser.
+    if (done) keep(STEP, { ca: ca && ca.pem.includes("PRIVATE KEY") ? undefined : ca });
+    else chosen = ca;
+  });
   const isSet = settings.has("cloud.login_passwd");
   const test = async () => {
     if (!form.check()) return false;
     const { url, login_code, login_passwd } = form.read();
     const ca = authorities.read();
-    hops.begin();
-    let good = false;
-    const body = { url, login_code, login_passwd, ...(ca === undefined ? {} : { ca }) };
-    await follow("/cloud/test", body, { hop: hops.tell, end: (end) => { good = end.good; } }, context.signal);
-    return good;
+    const body = { url, login_code, login_passwd, ...(ca === undefined ? {} : { ca: ca && ca.pem }) };
+    return hops.run("/cloud/test", body, context.signal);
   };
   const save = async () => {
     const { url, login_code, login_passwd } = form.read();
     const ca = authorities.read();
-    const file = typeof ca === "string" ? (await call("PUT", "/cloud/ca", { pem: ca })).file : ca;
+    const file = ca ? (await call("PUT", "/cloud/ca", { pem: ca.pem })).file : ca;
     const saved = await settings.save({ [NAMES.url]: url, [NAMES.login_code]: login_code, [NAMES.login_passwd]: login_passwd, "cloud.ca_file": file });
-    forget();
+    if (saved) {
+      chosen = undefined;
+      forget(STEP);
+    }
     if (saved) await done?.();
     return told(saved, SAVED, again);
   };
@@ -122,33 +134,47 @@ function buildLogin(context, settings, again, done) {
   });
   form.element.querySelector(".fields")?.append(authorities.element);
   form.element.append(hops.element);
-  form.write({ url: settings.get(NAMES.url) ?? "", login_code: settings.get(NAMES.login_code) ?? "", login_passwd: isSet, ...remembered() });
-  form.element.addEventListener("input", () => remember(form.read()));
+  form.write({ url: settings.get(NAMES.url) ?? "", login_code: settings.get(NAMES.login_code) ?? "", login_passwd: isSet, ...typed });
+  if (done) {
+    form.element.addEventListener("input", () => {
+      const { url, login_code } = form.read();
+      keep(STEP, { url, login_code });
+    });
+  }
   return { element: form.element, authorities };
 }
 
 /**
- * The choice of authorities. `read()` is a text in PEM, `null` for those of the system, and `undefined` to keep them.
+ * The choice of authorities.
  * @param {boolean} isSet
+ * @param {Choice} first what was chosen before the page was drawn anew
+ * @param {(choice: Choice) => void} change is told each choice
  */
-function buildAuthorities(isSet) {
+function buildAuthorities(isSet, first, change) {
   const input = make("input", { type: "file", accept: ".pem,.crt,.cer,.txt", name: "ca", id: "cloud-ca" });
-  const remove = make("input", { type: "checkbox" });
-  const now = make("p", { className: "hint", textContent: t(isSet ? "cloud.ca_own" : "cloud.ca_system") });
-  /** @type {string | undefined} */
-  let pem;
+  const remove = make("input", { type: "checkbox", checked: first === null });
+  const now = make("p", { className: "hint" });
+  let file = first ?? undefined;
+  const read = () => (remove.checked ? null : file);
+  const draw = () => {
+    now.textContent = file ? t("cloud.ca_chosen", { name: file.name }) : t(isSet ? "cloud.ca_own" : "cloud.ca_system");
+  };
   input.addEventListener("change", async () => {
-    pem = await input.files?.[0]?.text();
-    now.textContent = pem === undefined ? "" : t("cloud.ca_chosen", { name: input.files?.[0]?.name ?? "" });
+    const [one] = Array.from(input.files ?? []);
+    file = one && { name: one.name, pem: await one.text() };
+    draw();
+    change(read());
   });
+  remove.addEventListener("change", () => change(read()));
+  draw();
   const element = make("div", { className: "field wide" }, make("label", { for: "cloud-ca", textContent: `${t("cloud.ca")} (${t("part.optional")})` }), input,
     now, isSet && make("label", { className: "check" }, remove, t("cloud.ca_remove")));
   /** @param {{ subject: string, until: string }[] | null} certificates */
   const show = (certificates) => {
-    if (pem !== undefined || !certificates?.length) return;
+    if (file || !certificates?.length) return;
     now.textContent = certificates.map(({ subject, until }) => t("cloud.ca_one", { subject, until: dateTime(until) })).join("; ");
   };
-  return { element, show, read: () => (remove.checked ? null : pem) };
+  return { element, show, read };
 }
 
 /**
@@ -198,26 +224,4 @@ function show(place, cloud) {
   if (cloud.retry_seconds !== null) facts.push([t("cloud.retry"), duration(cloud.retry_seconds)]);
   if (cloud.ended && cloud.state !== "online") facts.push([t("cloud.ended"), cloud.ended]);
   fill(place, cloud.wrong_login && makeNotice("bad", t("cloud.wrong_login")), makeFacts(facts));
-}
-
-/** @returns {Record<string, string>} */
-function remembered() {
-  try {
-    return JSON.parse(sessionStorage.getItem(TYPED) ?? "{}");
-  } catch {
-    return {};
-  }
-}
-
-/** @param {Record<string, any>} values */
-function remember({ url, login_code }) {
-  try {
-    sessionStorage.setItem(TYPED, JSON.stringify({ url, login_code }));
-  } catch { /* The browser keeps nothing: what was typed lasts as long as the page. */ }
-}
-
-function forget() {
-  try {
-    sessionStorage.removeItem(TYPED);
-  } catch { /* Nothing was kept. */ }
 }

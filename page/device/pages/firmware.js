@@ -5,7 +5,7 @@ import { makeButton } from "/parts/button.js";
 import { confirm } from "/parts/dialog.js";
 import { fill, freshId, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { dateTime, duration, size } from "/parts/format.js";
-import { explain, makeNotice, say } from "/parts/notice.js";
+import { explain, explainTold, makeNotice, say } from "/parts/notice.js";
 import { buildTable } from "/parts/table.js";
 import { register, t } from "/parts/text.js";
 import { poll } from "../poll.js";
@@ -22,8 +22,8 @@ const page = {
   async show(element, context) {
     const [running, trial, attempts] = [make("div"), make("div"), make("div")];
     let shown = "";
-    const look = async () => {
-      const seen = await call("GET", "/firmware", undefined, { signal: context.signal });
+    const look = async (/** @type {import("/parts/api.js").Options} */ options = { signal: context.signal }) => {
+      const seen = await call("GET", "/firmware", undefined, options);
       const now = JSON.stringify(seen);
       if (now !== shown) {
         shown = now;
@@ -165,7 +165,7 @@ async function reason(error) {
   if (!(error instanceof CallError) || error.status !== 0) return explain(error);
   const seen = await call("GET", "/firmware").catch(() => null);
   const last = seen?.task?.attempts[0];
-  return last?.code ? explain(new CallError(0, last.code, last.message, "")) : explain(error);
+  return last?.code ? explainTold(last) : explain(error);
 }
 
 /**
@@ -188,6 +188,6 @@ function buildAttempts(attempts) {
     { name: "by", label: t("firmware.by"), show: ({ by }) => t(`firmware.by_${by}`) },
     { name: "version", label: t("firmware.version"), show: ({ version }) => version || "–" },
     { name: "outcome", label: t("firmware.outcome"), show: ({ outcome, code, message }) =>
-      (code ? explain(new CallError(0, code, message, "")) : t(`firmware.outcome_${outcome}`)) },
+      (code ? explainTold({ code, message }) : t(`firmware.outcome_${outcome}`)) },
   ], { empty: t("firmware.attempts_none") });
 }

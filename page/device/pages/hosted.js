@@ -3,7 +3,6 @@
 import { call } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
-import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
 import { makeNotice } from "/parts/notice.js";
@@ -35,8 +34,8 @@ const page = {
     };
     await draw();
     let shown = "";
-    poll(context, 3, async () => {
-      const hosted = await call("GET", "/hosted", undefined, { signal: context.signal });
+    poll(context, 3, async (options) => {
+      const hosted = await call("GET", "/hosted", undefined, options);
       show(state, hosted);
       // The table stays as it is, and where it was scrolled to, while nothing is new.
       const now = JSON.stringify(hosted.commands);
@@ -58,9 +57,8 @@ function buildSettings(context, settings, again) {
   const test = async () => {
     if (!form.check()) return;
     const { server, port, tls, mac, brand, model } = form.read();
-    hops.begin();
     try {
-      await follow("/hosted/test", { server, port, tls, brand, mac: mac ?? null, model: model ?? null }, { hop: hops.tell }, context.signal);
+      await hops.run("/hosted/test", { server, port, tls, brand, mac: mac ?? null, model: model ?? null }, context.signal);
     } catch (error) {
       form.refuse(error);
     }

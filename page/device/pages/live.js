@@ -1,6 +1,6 @@
 // The live picture of each channel, its single pictures, and what moves the camera.
 
-import { call, refusal } from "/parts/api.js";
+import { call, fetchFile } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { open } from "/parts/dialog.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
@@ -66,7 +66,7 @@ class View {
     this.context = context;
     const { signal } = context;
     this.video = make("video", { muted: true, autoplay: true, playsInline: true, "aria-label": t("live.picture") });
-    this.player = new Player(this.video, { change: () => this.#draw(), overflow: () => this.feed.again(), signal });
+    this.player = new Player(this.video, { change: () => this.#draw(), overflow: () => this.feed.again(true), signal });
     this.feed = new LiveFeed(this.player, { change: () => this.#draw(), signal });
     this.channels = make("select", { name: "channel" }, ...channels.map(({ number }) =>
       make("option", { value: String(number), textContent: t("live.channel_number", { number }) })));
@@ -237,10 +237,7 @@ class View {
   }
 
   async #camera() {
-    const path = `/api/v1/channels/${this.channel?.number}/snapshot.jpg?stream=${this.streams.value}`;
-    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
-    if (!response.ok) throw await refusal(response);
-    return response.blob();
+    return fetchFile(`/channels/${this.channel?.number}/snapshot.jpg?stream=${this.streams.value}`, { seconds: 15 });
   }
 
   #enlarge() {

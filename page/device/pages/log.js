@@ -4,9 +4,10 @@ import { fill, make, makePanel } from "/parts/dom.js";
 import { makeButton } from "/parts/button.js";
 import { listen } from "/parts/events.js";
 import { clock } from "/parts/format.js";
-import { say } from "/parts/notice.js";
+import { explain, say } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
+import { makeDownload } from "../download.js";
 import texts from "../texts/log.js";
 
 register(texts);
@@ -20,8 +21,8 @@ const page = {
   name: "log",
   async show(element, context) {
     const box = make("div", { className: "log-lines", tabIndex: 0, role: "log", "aria-label": t("log.lines"), "aria-live": "off" });
-    const shown = choose(t("log.shown"), "info");
-    const download = make("a", { className: "button", textContent: t("log.download") });
+    const shown = choose("shown", "info");
+    const download = makeDownload(t("log.download"), "");
     let last = -1;
     let paused = false;
     /** @param {any} told */
@@ -58,14 +59,14 @@ const page = {
     });
     context.onLeave(() => close());
     const settings = await loadSettings(context.signal);
-    const kept = choose(t("log.kept"), String(settings.get("log.level") ?? "info"));
+    const kept = choose("kept", String(settings.get("log.level") ?? "info"));
     kept.addEventListener("change", async () => {
       try {
         const answer = await settings.save({ "log.level": kept.value });
         if (answer) say(t("log.saved"));
         else kept.value = String(settings.get("log.level") ?? "info");
       } catch (error) {
-        say(error instanceof Error ? error.message : String(error), true);
+        say(explain(error), true);
       }
     });
     if (context.signal.aborted) return;
@@ -80,11 +81,12 @@ export default page;
 
 /**
  * A list of the levels.
- * @param {string} label
+ * @param {"shown" | "kept"} name
  * @param {string} value
  */
-function choose(label, value) {
-  const select = make("select", { "aria-label": label }, ...LEVELS.map((level) => make("option", { value: level, textContent: t(`log.level.${level}`) })));
+function choose(name, value) {
+  const select = make("select", { name, "aria-label": t(`log.${name}`) },
+    ...LEVELS.map((level) => make("option", { value: level, textContent: t(`log.level.${level}`) })));
   select.value = value;
   return select;
 }

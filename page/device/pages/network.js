@@ -5,7 +5,7 @@ import { makeButton } from "/parts/button.js";
 import { open } from "/parts/dialog.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { buildForm } from "/parts/form.js";
-import { explain, makeNotice, say } from "/parts/notice.js";
+import { explainTold, makeNotice, say } from "/parts/notice.js";
 import { buildTable } from "/parts/table.js";
 import { hasText, register, t } from "/parts/text.js";
 import { poll } from "../poll.js";
@@ -23,9 +23,9 @@ const page = {
     /** @type {Map<number, ReturnType<typeof buildWifi>>} */
     const wifis = new Map();
     const wires = make("div", { className: "page" });
-    const look = async () => {
+    const look = async (/** @type {import("/parts/api.js").Options} */ options = { signal: context.signal }) => {
       /** @type {{ channels: any[], trial_seconds: number }} */
-      const { channels, trial_seconds: seconds } = await call("GET", "/wifi", undefined, { signal: context.signal });
+      const { channels, trial_seconds: seconds } = await call("GET", "/wifi", undefined, options);
       for (const seen of channels) {
         let wifi = wifis.get(seen.channel);
         if (!wifi) {
@@ -143,7 +143,7 @@ function fits(password) {
 
 /** @param {any} seen */
 function makeState({ state, error }) {
-  if (error) return makeNotice("bad", hasText(`error.${error.code}`) ? t(`error.${error.code}`) : error.message);
+  if (error) return makeNotice("bad", explainTold(error));
   if (!state.is_on) return makeNotice("info", t("network.off"));
   const { ssid, status, security, signal, interface: { ip, mac } } = state;
   const code = status.replaceAll(" ", "_");
@@ -185,7 +185,7 @@ function showWires(element, { interfaces, cameras }) {
   fill(element,
     makePanel(t("network.device"), buildInterfaces(interfaces), make("p", { className: "hint", textContent: t("network.shown_only") })),
     ...cameras.map((/** @type {any} */ camera) => makePanel(t("network.camera", { channel: camera.channel }),
-      camera.error ? makeNotice("bad", explain(new Error(camera.error.message))) : buildInterfaces(camera.interfaces))));
+      camera.error ? makeNotice("bad", explainTold(camera.error)) : buildInterfaces(camera.interfaces))));
 }
 
 /** @param {any[]} interfaces */

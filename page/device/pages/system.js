@@ -9,7 +9,10 @@ import { dateTime, duration } from "/parts/format.js";
 import { explain, makeNotice, say } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import { buildAddress } from "../address.js";
+import { makeDownload } from "../download.js";
+import { askFor, fillIn, makeMissing } from "../missing.js";
 import { buildNewPassword } from "../newpassword.js";
+import { forget } from "../setup/state.js";
 import texts from "../texts/system.js";
 
 register(texts);
@@ -34,7 +37,7 @@ const page = {
         [t("system.running"), duration(system.running_seconds)],
       ])),
       makePanel(t("system.support"), make("p", { textContent: t("system.bundle_text") }),
-        make("a", { className: "button", href: "/api/v1/bundle", download: "ivt-diagnostics.tar", textContent: t("system.bundle") })),
+        makeDownload(t("system.bundle"), "/api/v1/bundle", "ivt-diagnostics.tar")),
       makePanel(t("system.password"), buildNewPassword({
         submit: t("system.change"),
         old: true,
@@ -69,7 +72,7 @@ function makeFiles() {
     if (!file) return;
     fill(result);
     try {
-      fill(result, await take(file));
+      fill(result, ...await take(file));
     } catch (error) {
       const field = error instanceof CallError && error.field && error.field !== "file" ? `${error.field}: ` : "";
       fill(result, makeNotice("bad", field + explain(error)));
@@ -80,7 +83,7 @@ function makeFiles() {
 }
 
 /**
- * Takes a file of settings over, after a question.
+ * Takes a file of settings over, after a question, and says what became of it.
  * @param {File} file
  */
 async function take(file) {
@@ -92,18 +95,32 @@ async function take(file) {
   if (typeof wanted?.format !== "string") throw new Error(t("system.no_settings"));
   let { version } = await call("GET", "/configuration");
   let text = t("system.import_text");
+  let sure = false;
+  /** @type {string[]} */
+  const missing = [];
   for (;;) {
-    const sure = await confirm({ title: file.name, text, yes: t("system.import_yes") });
-    if (!sure) return "";
+    sure ||= await confirm({ title: file.name, text, yes: t("system.import_yes") });
+    if (!sure) return [];
     try {
       const { restarted, kept } = await call("PUT", "/configuration", { version, file: wanted });
       const said = [t(restarted ? "system.imported_restart" : "system.imported"), kept.length && t("system.kept", { keys: kept.join(", ") })];
-      return makeNotice("good", said.filter(Boolean).join(" "));
+      return [makeNotice("good", said.filter(Boolean).join(" ")), makeMissing(missing)];
     } catch (error) {
-      if (!(error instanceof CallError) || error.code !== "outdated") throw error;
-      // Somebody else was faster.
-      ({ version } = error.answer);
-      text = t("system.outdated", { keys: (error.answer.changed ?? []).join(", ") || "?" });
+      if (!(error instanceof CallError)) throw error;
+      if (error.code === "outdated") {
+        // Somebody else was faster.
+        ({ version } = error.answer);
+        text = t("system.outdated", { keys: (error.answer.changed ?? []).join(", ") || "?" });
+        sure = false;
+        continue;
+      }
+      // A saved password does not go to another server by a file.
+      const insists = error.code === "password_needed";
+      if (error.code !== "secrets_needed" && !insists) throw error;
+      const needed = insists ? [error.field] : error.answer.needed;
+      const entered = await askFor(needed, insists);
+      if (!entered) return [];
+      missing.push(...fillIn(wanted, needed, entered));
     }
   }
 }
@@ -134,6 +151,7 @@ function makeReset() {
     verify: ({ confirm: typed }) => (typed === SURE ? {} : { confirm: t("system.reset_type", { word: SURE }) }),
     send: async () => {
       await call("POST", "/system/reset", { confirm: SURE });
+      forget();
       setTimeout(() => location.reload(), 3000);
       return t("system.reset_done");
     },

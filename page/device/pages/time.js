@@ -6,7 +6,7 @@ import { confirm } from "/parts/dialog.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { buildForm } from "/parts/form.js";
 import { duration } from "/parts/format.js";
-import { makeNotice, say } from "/parts/notice.js";
+import { explainTold, makeNotice, say } from "/parts/notice.js";
 import { buildTable } from "/parts/table.js";
 import { register, t } from "/parts/text.js";
 import { poll } from "../poll.js";
@@ -23,10 +23,10 @@ const page = {
   name: "time",
   async show(element, context) {
     const [state, clocks, ntp] = [make("div"), make("div"), make("div")];
-    const set = makeButton(t("time.set"), () => setClocks(false).then(look), { kind: "go" });
+    const set = makeButton(t("time.set"), () => setClocks(false).then(() => look()), { kind: "go" });
     const setting = make("div", { className: "buttons" }, set);
-    const look = async () => {
-      const told = await call("GET", "/time", undefined, { signal: context.signal });
+    const look = async (/** @type {import("/parts/api.js").Options} */ options = { signal: context.signal }) => {
+      const told = await call("GET", "/time", undefined, options);
       const { cameras, is_believed: isBelieved } = told;
       setting.hidden = !cameras.length;
       fill(state, !isBelieved && makeNotice("warn", t("time.unbelieved")), makeFacts([
@@ -60,7 +60,7 @@ async function setClocks(confirmed) {
   try {
     const { cameras } = await call("PUT", "/time", { utc: now.toISOString(), local: wall(now), confirmed });
     const failed = cameras.find((/** @type {any} */ clock) => clock.error);
-    if (failed) say(t("time.set_partly", { channel: failed.channel, why: failed.error.message }), true);
+    if (failed) say(t("time.set_partly", { channel: failed.channel, why: explainTold(failed.error) }), true);
     else say(t("time.set_done"));
   } catch (error) {
     if (!(error instanceof CallError) || error.code !== "long_step") throw error;
@@ -77,7 +77,7 @@ function buildClocks(clocks) {
   return buildTable(clocks, [
     { name: "channel", label: t("time.channel"), show: ({ channel, is_the_devices: own }) =>
       t(own ? "time.channel_device" : "time.channel_camera", { channel }) },
-    { name: "shows", label: t("time.shows"), show: ({ shows, error }) => (error ? error.message : spaced(shows)) },
+    { name: "shows", label: t("time.shows"), show: ({ shows, error }) => (error ? explainTold(error) : spaced(shows)) },
     { name: "ahead", label: t("time.differs"), show: ({ shows }) => shows && makeDistance((new Date(`${shows}Z`).getTime() - here) / 1000) },
   ]);
 }

@@ -4,6 +4,7 @@ import { fill, make, makePanel } from "/parts/dom.js";
 import { clock } from "/parts/format.js";
 import { buildForm } from "/parts/form.js";
 import { register, t } from "/parts/text.js";
+import { makeDownload } from "../download.js";
 import texts from "../texts/trace.js";
 
 register(texts);
@@ -36,7 +37,7 @@ const page = {
     const list = make("ol", { className: "packets" });
     const count = make("p", { className: "hint", role: "status" });
     const pause = make("button", { type: "button", textContent: t("trace.pause"), "aria-pressed": false });
-    const save = make("a", { className: "button", href: "/api/v1/trace/download", download: "trace.jsonl", textContent: t("trace.download") });
+    const save = makeDownload(t("trace.download"), "/api/v1/trace/download", "trace.jsonl");
     const form = buildForm({
       fields: [
         { name: "peer", kind: "choice", label: t("trace.peer"), of: [["", t("trace.both")], ["cloud", t("trace.cloud")], ["tlss", t("trace.tlss")]] },

@@ -1,6 +1,8 @@
 // The last step: how the cloud sees this device.
 
-import { fill, make, makeBadge, makePanel } from "/parts/dom.js";
+import { call } from "/parts/api.js";
+import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
+import { dateTime } from "/parts/format.js";
 import { makeNotice } from "/parts/notice.js";
 import { hasText, register, t } from "/parts/text.js";
 import reasons from "../texts/overview.js";
@@ -18,7 +20,7 @@ const BADGES = { ok: "good", warn: "warn", bad: "bad", off: "off", unknown: "off
 
 /**
  * One line of the overview.
- * @typedef {{ name: string, channel: number | null, state: string, reason: string, said: string }} Hop
+ * @typedef {{ name: string, channel: number | null, state: string, since: string, reason: string, said: string }} Hop
  */
 
 /**
@@ -27,20 +29,34 @@ const BADGES = { ok: "good", warn: "warn", bad: "bad", off: "off", unknown: "off
  */
 export function showDone(element, context) {
   const verdict = make("div", { role: "status" }, makeNotice("info", t("wizard.connecting")));
-  const rows = make("ul", { className: "hops" });
+  const [facts, rows] = [make("div"), make("ul", { className: "hops" })];
   const link = (/** @type {string} */ page, kind = "") =>
     make("a", { className: `button ${kind}`, href: `#/${page}`, textContent: t(`nav.${page}`) });
-  element.append(makePanel(t("wizard.seen"), verdict, rows), make("div", { className: "buttons" },
+  element.append(makePanel(t("wizard.seen"), verdict, facts, rows), make("div", { className: "buttons" },
     make("a", { className: "button", href: "#/wizard/cloud", textContent: t("wizard.back") }), link("overview", "go"), link("live")));
 
   /** @type {Map<string, Hop>} */
   let hops = new Map();
   let said = "";
+  /** By what the device is known to the cloud. @type {[string, string][]} */
+  let names = [];
+  const drawFacts = () => {
+    const login = hops.get("login");
+    const seen = login?.state === "ok" && makeFacts([
+      ...names, [t("wizard.fact.since"), dateTime(login.since)], [t("wizard.fact.channels"), tellChannels(hops)],
+    ]);
+    fill(facts, seen);
+  };
+  askNames(context.signal).then((asked) => {
+    names = asked;
+    drawFacts();
+  }, () => {});
   const draw = (/** @type {Hop[]} */ changed) => {
     for (const hop of changed) hops.set(place(hop), hop);
     const wanted = [...CLOUD.map((name) => name), ...CHANNEL.map((name) => `0 ${name}`)];
     const found = wanted.flatMap((key) => hops.get(key) ?? []).filter(({ state, name }) => state !== "off" || name === "live");
     fill(rows, ...found.map(drawHop));
+    drawFacts();
     const [login, keepalive] = ["login", "keepalive"].map((name) => hops.get(name)?.state);
     const camera = hops.get("0 camera")?.state ?? hops.get("0 rtsp")?.state;
     const text = login !== "ok" || keepalive !== "ok" ? "wizard.connecting" : camera === "bad" ? "wizard.online_no_camera" : "wizard.online";
@@ -56,6 +72,30 @@ export function showDone(element, context) {
     },
     hops: (/** @type {{ hops: Hop[] }} */ news) => draw(news.hops),
   });
+}
+
+/**
+ * What the device tells the cloud when it logs in.
+ * @param {AbortSignal} signal
+ * @returns {Promise<[string, string][]>}
+ */
+async function askNames(signal) {
+  const [{ login_code: code }, { hardware_model: model, firmware_model: firmware }] =
+    await Promise.all(["/cloud", "/system"].map((path) => call("GET", path, undefined, { signal })));
+  return [[t("wizard.fact.code"), code ?? "–"], [t("wizard.fact.model"), [model, firmware].filter(Boolean).join(", ")]];
+}
+
+/**
+ * What the device tells the cloud of its channels.
+ * @param {Map<string, Hop>} hops
+ */
+function tellChannels(hops) {
+  const numbers = Array.from(new Set([...hops.values()].flatMap(({ channel }) => channel ?? [])));
+  const told = numbers.map((number) => {
+    const [stream, live] = ["rtsp", "live"].map((name) => hops.get(`${number} ${name}`)?.state);
+    return `${number}: ${t(live === "ok" ? "wizard.channel.live" : stream === "ok" ? "wizard.channel.on" : "wizard.channel.off")}`;
+  });
+  return told.join(", ") || t("wizard.no_channels");
 }
 
 /** @param {Hop} hop */

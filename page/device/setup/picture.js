@@ -35,8 +35,8 @@ export async function showPicture(element, context) {
 
   /** @type {Record<string, ReturnType<typeof buildWatch>>} */
   const shown = {};
-  const look = async () => {
-    const facts = await call("GET", "/channels/0/live", undefined, { signal, seconds: 10 }).catch(() => null);
+  const look = async (/** @type {import("/parts/api.js").Options} */ options) => {
+    const facts = await call("GET", "/channels/0/live", undefined, { ...options, seconds: 10 }).catch(() => null);
     if (!facts || signal.aborted) return;
     for (const seen of facts.streams) {
       shown[seen.stream] ??= buildWatch(0, seen.stream, signal);

@@ -1,5 +1,5 @@
 // What a technician has typed into the wizard. It outlasts going back and forth, another language, a login, and being left for
-// another page; without its passwords it outlasts loading the page again, too.
+// another page; without its passwords it outlasts loading the page again, and the browser's being closed, too.
 
 const KEY = "wizard";
 /** Names of values that are never kept beyond this page's memory. */
@@ -24,28 +24,31 @@ export function recall(step) {
  */
 export function keep(step, values) {
   state = { ...state, [step]: { ...state[step], ...values } };
+  store();
+}
+
+/**
+ * Forgets a step, or all: what was typed is in force, or the device is another one's.
+ * @param {string} [step]
+ */
+export function forget(step) {
+  state = step ? { ...state, [step]: {} } : {};
+  store();
+}
+
+function store() {
   const open = Object.entries(state).map(([name, kept]) =>
     [name, Object.fromEntries(Object.entries(kept).filter(([key]) => !SECRETS.includes(key)))]);
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(Object.fromEntries(open)));
+    localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(open)));
   } catch {
     // A browser that keeps nothing goes on by its memory.
   }
 }
 
-/** Forgets all steps: what was typed is in force. */
-export function forget() {
-  state = {};
-  try {
-    sessionStorage.removeItem(KEY);
-  } catch {
-    // Nothing was kept.
-  }
-}
-
 function load() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+    return JSON.parse(localStorage.getItem(KEY) ?? "{}");
   } catch {
     return {};
   }

@@ -12,7 +12,6 @@ const texts = {
     "address.text": "A change holds once the page was opened at the new address within 60 seconds. Otherwise the present address comes back.",
     "address.theirs": "Nothing was changed: the settings of somebody else hold.",
     "address.title": "This page",
-    "error.place_busy": "Something else is served at this address. Choose another port.",
   },
   zh: {
     "address.https": "加密访问 (HTTPS)",
@@ -24,7 +23,6 @@ const texts = {
     "address.text": "更改后须在 60 秒内用新地址打开页面，否则自动恢复当前地址。",
     "address.theirs": "未作更改，保留他人的设置。",
     "address.title": "本页面",
-    "error.place_busy": "该地址已被占用，请使用其他端口。",
   },
 };
 

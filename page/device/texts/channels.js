@@ -54,7 +54,6 @@ const texts = {
     "channels.sub_bitrate": "Bit rate of the sub stream",
     "channels.transport": "Transport",
     "channels.username": "User name",
-    "error.outdated": "Somebody else changed the settings meanwhile. Look whether it is still right, then do it again.",
   },
   zh: {
     "channels.add": "添加摄像机",
@@ -108,7 +107,6 @@ const texts = {
     "channels.sub_bitrate": "子码流码率",
     "channels.transport": "传输方式",
     "channels.username": "用户名",
-    "error.outdated": "他人刚刚修改了设置。请确认无误后重试。",
   },
 };
 

@@ -16,7 +16,6 @@ const texts = {
     "claim.strong": "Strong",
     "claim.text": "This device has no password yet. Until it has one, it does nothing else. Note the password: without it, only the reset button helps.",
     "claim.weak": "Weak: others guess it",
-    "error.claimed": "Somebody else has set the password meanwhile. Load the page again to log in.",
   },
   zh: {
     "claim.again": "再次输入密码",
@@ -32,7 +31,6 @@ const texts = {
     "claim.strong": "强",
     "claim.text": "此设备尚未设置密码，设置之前不提供其他功能。请记好密码：忘记后只能用复位键恢复。",
     "claim.weak": "弱：容易被猜到",
-    "error.claimed": "密码已被他人设置。请重新加载页面并登录。",
   },
 };
 

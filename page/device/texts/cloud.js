@@ -38,8 +38,6 @@ const texts = {
     "cloud.stop_publish_on_disconnect": "Live streams end with the connection to the cloud",
     "cloud.accept_bare_answers": "Take answers with neither “resp” nor “err” for success",
     "cloud.preview": "Send a picture every 15 minutes where the cloud asks for it",
-    "error.test_runs": "A test is under way. Wait for its end.",
-    "error.no_certificate": "This file holds no certificate. Choose the authority's file in PEM.",
   },
   zh: {
     "cloud.state": "状态",
@@ -77,8 +75,6 @@ const texts = {
     "cloud.stop_publish_on_disconnect": "与平台断开时停止推流",
     "cloud.accept_bare_answers": "将既无 resp 也无 err 的应答视为成功",
     "cloud.preview": "平台要求时每 15 分钟上传一张图片",
-    "error.test_runs": "测试正在进行，请等待其结束。",
-    "error.no_certificate": "该文件中没有证书，请选择 PEM 格式的 CA 证书文件。",
   },
 };
 

@@ -57,11 +57,6 @@ const texts = {
     "network.state_not_found": "Not in reach",
     "network.state_scanning": "Searching",
     "network.state_wrong_password": "Wrong password",
-    "error.device_offline": "The camera does not answer. Check its power and its cable, then try again.",
-    "error.device_unsupported": "This camera cannot do this here.",
-    "error.no_wifi": "No camera of this device has Wi-Fi.",
-    "error.no_wifi_trial": "No network is on trial: it was kept, or the one of before came back.",
-    "error.wifi_not_joined": "The network is not joined yet. Wait, or check its name and password.",
   },
   zh: {
     "network.address": "地址",
@@ -118,11 +113,6 @@ const texts = {
     "network.state_not_found": "搜索不到",
     "network.state_scanning": "正在搜索",
     "network.state_wrong_password": "密码错误",
-    "error.device_offline": "摄像机没有应答。请检查其电源和网线，然后重试。",
-    "error.device_unsupported": "此摄像机不支持该操作。",
-    "error.no_wifi": "此设备没有带 Wi-Fi 的摄像机。",
-    "error.no_wifi_trial": "没有正在试用的网络：可能已保留，或已恢复原网络。",
-    "error.wifi_not_joined": "尚未加入该网络。请稍候，或检查网络名称和密码。",
   },
 };
 

@@ -186,7 +186,6 @@ const texts = {
     "overview.yes": "yes",
     "overview.no": "no",
     "overview.stream": "{rate} kbit/s, {fps} pictures/s, {lost} packets lost",
-    "error.too_many_viewers": "Too many pages show this. Close some.",
   },
   zh: {
     "overview.all_ok": "一切正常。",
@@ -372,7 +371,6 @@ const texts = {
     "overview.yes": "是",
     "overview.no": "否",
     "overview.stream": "{rate} kbit/s，{fps} 帧/秒，丢包 {lost}",
-    "error.too_many_viewers": "打开此页面的窗口过多，请关闭一些。",
   },
 };
 

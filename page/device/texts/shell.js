@@ -28,12 +28,6 @@ const texts = {
     "shell.menu": "Menu",
     "shell.missing": "This page could not be loaded. Check the connection, then load it again.",
     "shell.skip": "To the content",
-    "error.agent_stopped": "The agent does not run. Look into the log.",
-    "error.method": "The device does not know this order. Load the page again.",
-    "error.not_found": "There is nothing here any more.",
-    "error.password_needed": "Enter the password again: the one that is saved is for another address or another CA.",
-    "error.too_long": "This is too long for the device.",
-    "error.too_slow": "The connection is too slow. Try again.",
   },
   zh: {
     "nav.overview": "总览",
@@ -61,12 +55,6 @@ const texts = {
     "shell.menu": "菜单",
     "shell.missing": "无法加载此页面。请检查连接后重新加载。",
     "shell.skip": "跳到内容",
-    "error.agent_stopped": "代理程序未运行，请查看日志。",
-    "error.method": "设备不支持此操作，请重新加载页面。",
-    "error.not_found": "此内容已不存在。",
-    "error.password_needed": "请重新输入密码：已保存的密码属于另一个地址或另一个 CA。",
-    "error.too_long": "内容过长，设备无法接收。",
-    "error.too_slow": "连接太慢，请重试。",
   },
 };
 

@@ -42,9 +42,6 @@ const texts = {
     "time.zone_fixed": "The start script of the agent sets the time zone (TZ): change it there.",
     "time.zone_hint": "This browser is in {zone}.",
     "time.zone_system": "The zone is the system's: the agent may not change it here.",
-    "error.long_step": "The clock would move by more than a day. Confirm that.",
-    "error.no_clock": "No clock of this device can be set here.",
-    "error.no_zone": "The agent is not the system of this device, whose time zone it would set.",
   },
   zh: {
     "time.ahead": "快 {time}",
@@ -86,9 +83,6 @@ const texts = {
     "time.zone_fixed": "时区由代理程序的启动脚本（TZ）指定，请在脚本中修改。",
     "time.zone_hint": "此浏览器所在时区为 {zone}。",
     "time.zone_system": "时区由系统决定，代理程序无法在此修改。",
-    "error.long_step": "时钟将调整一天以上，请确认。",
-    "error.no_clock": "此设备没有可校准的时钟。",
-    "error.no_zone": "代理程序不是本设备的系统，无法设置其时区。",
   },
 };
 

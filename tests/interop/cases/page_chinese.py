@@ -1,4 +1,5 @@
-"""Every page of the device in Chinese: it fits a phone and a laptop, no text is missing, and axe finds nothing serious."""
+"""Every page of the device in Chinese: it fits a phone and a laptop, no text is missing, and axe finds nothing serious. What is wrong with an
+input is said in Chinese, too."""
 import re
 
 from peers.devicepage import Device, Page
@@ -37,4 +38,47 @@ def fits(stack, folder):
         raise Failed(f"the console says {complaints[0]}")
 
 
+# What the page says of wrong inputs: at its fields, below its forms, and for a few seconds.
+SAID = """
+    return Array.from(document.querySelectorAll('[role=alert], p.result.bad, .notice.bad'))
+        .filter((element) => element.checkVisibility() && element.innerText.trim()).map((element) => element.innerText.trim());
+"""
+
+
+def refused(page, what, field=None):
+    """Presses the button of the form, and waits for a refusal, which must begin in Chinese; at the field of this name if there is one."""
+    page.script("for (const one of document.querySelectorAll('.notices p')) one.remove()")
+    page.click(f"form:has([name='{field}']) button.go" if field else "form button.go")
+    said = page.wait(f"a refusal of {what}", SAID, seconds=40)
+    for text in said:
+        if not re.match(r"[^A-Za-z]*[\u4e00-\u9fff]", text):
+            raise Failed(f"{what} is refused in English: {text!r}")
+    return said
+
+
+def refuses(stack, folder):
+    """Wrong inputs of the wizard, of settings, passwords and times are refused in Chinese, also where the device says what is wrong."""
+    device = Device(stack, folder, "[[channel]]\nbackend = 'emulator'\n")
+    page = Page(stack, folder, device, language="zh")
+    page.go("wizard/camera")
+    for wrong in ("", "ftp://x", "http://u:p@h", "rtsp://", "127.0.0.1:1"):
+        page.enter("address", wrong)
+        refused(page, f"the address {wrong!r}", "address")
+    page.go("wizard/cloud")
+    for name, text in (("url", "http://example.com"), ("login_code", "c"), ("login_passwd", "w")):
+        page.enter(name, text)
+    said = refused(page, "an address of the cloud", "url")
+    if not any("cloud.url must" in text for text in said):
+        raise Failed(f"the page does not say what the device said: {said}")
+    page.go("system")
+    for name, text in (("old", "not the password"), ("new", device.password), ("again", device.password)):
+        page.enter(name, text)
+    refused(page, "a wrong password", "old")
+    page.go("hosted")
+    for name, text in (("server", "127.0.0.1"), ("port", "7"), ("mac", "no address")):
+        page.enter(name, text)
+    refused(page, "a hardware address", "mac")
+
+
 add("page chinese: every page fits and is translated", fits, 180)
+add("page chinese: what is refused is refused in Chinese", refuses, 120)

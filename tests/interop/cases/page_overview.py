@@ -3,19 +3,21 @@ import json
 import os
 import signal
 import tarfile
-import urllib.request
 
 from peers.devicepage import PASSWORD, Device, Page
 from peers.ours import LOGIN, Cloud, clip
 from peers.process import Failed, wait_for
 
 from . import add
+from .page_access import LOG_OUT
 
 # State of a hop by its name; null until it is there.
 STATE = "return document.querySelector(`details[data-hop='${arguments[0]}']`)?.dataset.state ?? null"
 # Opens the line of a hop.
 OPEN = "document.querySelector(`details[data-hop='${arguments[0]}']`).open = true"
 SECRET = "kX9-cloud-4417"
+PASSED = "kX9-camera-4418"
+WHERE = "return Array.from(document.querySelectorAll('.missing li'), (row) => [row.querySelector('a').hash, row.innerText])"
 
 
 def configuration(cloud):
@@ -57,38 +59,87 @@ def tells_what_is_wrong(stack, folder):
     page.says("The device does not answer", 15)
 
 
-def serves_support(stack, folder):
-    """The log comes as it is written and by its level, the bundle is a tar without the password, settings go out and in again, and the
-    agent starts anew below the page."""
-    cloud = Cloud(stack, folder)
-    device = Device(stack, folder, configuration(cloud))
-    page = Page(stack, folder, device)
+def saved(page, name):
+    """Waits for a file that the browser saves; its path."""
+    path = os.path.join(page.downloads, name)
+    wait_for(name, lambda: os.path.exists(path), 20)
+    return path
+
+
+def newest(device, target=""):
+    """The number of the newest line in the log that a part of the program has told; -1 while there is none."""
+    lines = device.expect("GET", "/log?level=info")["lines"]
+    return max((line["number"] for line in lines if target in line["target"]), default=-1)
+
+
+def filters_the_log(page, device, cloud):
+    """The log comes as it is written, by its level."""
     page.go("log")
     page.says("logged in to the cloud")
     page.look("log")
+    page.choose("shown", "error")
+    known = newest(device)
     cloud.call("RTMPPublish", {"channel": 0, "quality": "hd", "url": cloud.rtmp_url("s"), "stream_id": "s", "max_bitrate": 0})
+    wait_for("line of the stream", lambda: newest(device, "channel") > known, 20)
+    if "Info" in page.script("return document.querySelector('.log-lines').innerText"):
+        raise Failed("the log of errors has other lines")
+    page.choose("shown", "info")
     page.says(r"Info \S+channel")
 
-    page.go("system")
-    page.says("Diagnostic|diagnostic")
-    page.look("system")
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(device.jar))
-    bundle = os.path.join(folder, "bundle.tar")
-    with opener.open(f"{device.url}/api/v1/bundle") as answer, open(bundle, "wb") as out:
-        out.write(answer.read())
-    with tarfile.open(bundle) as tar:
+
+def saves_the_bundle(page):
+    """The bundle is a tar without a password; who asks for it after the end of the session logs in first."""
+    page.script(LOG_OUT)
+    page.press_button("Download the diagnostic bundle")
+    page.says("The session has ended")
+    page.enter("password", PASSWORD)
+    page.press_button("Log in")
+    with tarfile.open(saved(page, "ivt-diagnostics.tar")) as tar:
         texts = {name: tar.extractfile(name).read().decode() for name in tar.getnames()}
     if leaks := [name for name, text in texts.items() if SECRET in text or PASSWORD in text]:
         raise Failed(f"a password is in {leaks}")
     if "logged in to the cloud" not in texts["ivt-diagnostics/log.txt"]:
         raise Failed(f"no log in the bundle: {list(texts)}")
 
-    told = device.expect("GET", "/configuration")
-    told["file"]["values"]["log.level"] = "debug"
-    answer = device.expect("PUT", "/configuration", told)
-    if answer["applied"] != ["log.level"] or json.dumps(told).count(SECRET):
-        raise Failed(f"imported: {answer}")
 
+def brings_settings(page, device):
+    """Settings go out as a file without secrets, and in again; what the device lacks of these is asked for, or named with where it is entered."""
+    page.press_button("Save to a file")
+    path = saved(page, "ivt-settings.json")
+    with open(path, encoding="utf-8") as file:
+        told = json.load(file)
+    if SECRET in json.dumps(told):
+        raise Failed("a password is in the file of settings")
+    told["values"]["log.level"] = "debug"
+    told["left_out"] += ["channel.0.password", "channel.0.snapshot"]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(told, file)
+    page.type("input[accept*=json]", path)
+    page.press_button("Read in")
+    page.says("What the file leaves out")
+    page.type("dialog input[name='channel.0.password']", PASSED)
+    page.press_button("Read in")
+    page.says("The settings of the file hold now")
+    if (level := device.expect("GET", "/settings")["values"].get("log.level")) != "debug":
+        raise Failed(f"the level of the log is {level}")
+    rows = page.script(WHERE)
+    if rows != [["#/channels/0", "Channel 0: address of the picture (channel.0.snapshot)"]]:
+        raise Failed(f"the page says of what is missing: {rows}")
+    if not device.expect("GET", "/settings")["secrets"]["channel.0.password"]:
+        raise Failed("the password that was entered is not kept")
+
+
+def serves_support(stack, folder):
+    """Log, bundle and settings serve who is asked for help, and the agent starts anew below the page."""
+    cloud = Cloud(stack, folder)
+    device = Device(stack, folder, configuration(cloud))
+    page = Page(stack, folder, device)
+    filters_the_log(page, device, cloud)
+    page.go("system")
+    page.says("Diagnostic|diagnostic")
+    page.look("system")
+    saves_the_bundle(page)
+    brings_settings(page, device)
     page.press_button("Restart the agent")
     page.press_button("Restart")
     page.shown("overview")

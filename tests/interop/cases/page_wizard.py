@@ -1,4 +1,5 @@
 """The setup of a device on its page: from blank to live in the cloud, and the channels afterwards."""
+import os
 import re
 
 from peers.devicepage import PASSWORD, Device, Page
@@ -48,6 +49,8 @@ def blank_to_live(stack, folder):
     page.enter("login_passwd", CLOUD_PASSWORD)
     page.press_button("Test and save")
     page.says("The cloud sees this device, and it has a camera")
+    for fact in (f"Login code\\s+{LOGIN}", r"Online since\s+\d+ \w+ \d{4}", "Channels\\s+0: (online|live)"):
+        page.says(fact)
     if page.inputs > MOST_INPUTS:
         raise Failed(f"{page.inputs} inputs and clicks, {MOST_INPUTS} at most")
     wait_for("the device in the cloud", cloud.device, 15)
@@ -102,6 +105,45 @@ def stops_at_wrong_inputs(stack, folder):
     page.wait("the live picture", MOVES)
     if page.script("return location.hash") != "#/wizard/picture":
         raise Failed("the wizard did not go on")
+
+
+def keeps_what_was_typed(stack, folder):
+    """What was typed and chosen in the third step outlasts going back, another language and the browser's tab; passwords do not outlast the
+    tab, and nothing of an abandoned setup shows on the page of the cloud, or after a reset."""
+    device = Device(stack, folder, "[cloud]\nurl = 'ws://127.0.0.1:9/saved'\nlogin_code = 'saved'\nlogin_passwd = 'w'\n[[channel]]\nbackend = 'emulator'\n")
+    file = os.path.join(folder, "authority.pem")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
+    page = Page(stack, folder, device)
+    page.go("wizard/cloud")
+    page.enter("url", "wss://cloud.example/typed")
+    page.enter("login_code", "typed")
+    page.enter("login_passwd", CLOUD_PASSWORD)
+    page.type("#cloud-ca", file)
+    typed = "return ['url', 'login_code', 'login_passwd'].map((name) => document.getElementsByName(name)[0]?.value).join(' ')"
+    page.says("To be trusted: authority.pem")
+    page.go("wizard/picture")
+    page.script("history.back()")
+    page.says("To be trusted: authority.pem")
+    page.press_button("中文")
+    page.says("将信任：authority.pem")
+    page.press_button("English")
+
+    page.open_other()
+    page.open(f"{device.url}/#/wizard/cloud")
+    page.shown("wizard")
+    page.says("To be trusted: authority.pem")
+    page.wait("what was typed", typed + " === 'wss://cloud.example/typed typed '")
+    if CLOUD_PASSWORD in page.script("return JSON.stringify([sessionStorage, localStorage])"):
+        raise Failed("the browser keeps the password")
+    page.go("cloud")
+    page.wait("what is saved", typed + " === 'ws://127.0.0.1:9/saved saved '")
+    page.go("system")
+    page.enter("confirm", "RESET")
+    page.press_button("Take everything away")
+    page.shown("claim")
+    if "typed" in page.script("return JSON.stringify([sessionStorage, localStorage])"):
+        raise Failed("the browser keeps what was typed for the owner of before")
 
 
 def channels_are_kept_up(stack, folder):
@@ -162,4 +204,5 @@ def channels_are_kept_up(stack, folder):
 
 add("page: from blank to live in the cloud", blank_to_live)
 add("page: the wizard stops at wrong inputs", stops_at_wrong_inputs)
+add("page: the wizard keeps what was typed", keeps_what_was_typed)
 add("page: channels are added, probed and removed", channels_are_kept_up)

@@ -78,6 +78,12 @@ class Browser:
         self._request("DELETE", "/window")
         self._post("/window", {"handle": tab})
 
+    def open_other(self):
+        """Goes on in another tab; the one of before is closed."""
+        other = self._post("/window/new", {"type": "tab"})["handle"]
+        self._request("DELETE", "/window")
+        self._post("/window", {"handle": other})
+
     def narrow(self, width):
         """Makes the page as wide as a phone; the window cannot be that narrow."""
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}

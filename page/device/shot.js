@@ -1,0 +1,33 @@
+// Pictures that the page loads by itself.
+
+import { fetchFile } from "/parts/api.js";
+
+/**
+ * Loads a picture into an image, whose former picture stays until then.
+ * @param {HTMLImageElement} image
+ * @param {string} path below `/api/v1`
+ */
+export async function loadPicture(image, path) {
+  const local = URL.createObjectURL(await fetchFile(path, { seconds: 10, background: true }));
+  try {
+    image.src = local;
+    await image.decode();
+  } finally {
+    URL.revokeObjectURL(local);
+  }
+}
+
+/**
+ * Loads a picture into an image once that comes into sight.
+ * @param {HTMLImageElement} image
+ * @param {string} path below `/api/v1`
+ */
+export function loadInSight(image, path) {
+  const sight = new IntersectionObserver((entries) => {
+    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+    sight.disconnect();
+    // A picture that is gone leaves its place empty.
+    loadPicture(image, path).catch(() => {});
+  });
+  sight.observe(image);
+}
