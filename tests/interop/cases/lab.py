@@ -14,7 +14,7 @@ from peers.paths import FFMPEG, built
 from peers.process import Failed, Process, free_port, output, wait_for
 
 from . import Skipped, add
-from .record import small_disk
+from .record import filled_disk
 
 # Addresses that are for documentation, so that no network here has them: ours and the lab's on two cables.
 CABLES = [("198.51.100.1", "198.51.100.2"), ("203.0.113.1", "203.0.113.2")]
@@ -205,13 +205,7 @@ def missing_camera(stack, folder):
 def full_disk(stack, folder):
     """A disk without room for the device's configuration is told with what to do, where --state names it and where it is that of temporary
     files."""
-    disk = small_disk(stack, folder, "")
-    with open(os.path.join(disk, "full"), "wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
+    disk = filled_disk(stack, folder)
     state = os.path.join(disk, "state")
     for options, place in (["--state", state], f"{state}:"), ([], f"{disk}/ivt-lab-"):
         command = [built("ivt-lab"), "start", "camera", "cloud", "device", "--loopback", "--qr", "none", *options, *free_ports()]

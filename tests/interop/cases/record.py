@@ -78,6 +78,18 @@ def small_disk(stack, folder, options):
     return disk
 
 
+def filled_disk(stack, folder):
+    """Does as `small_disk`, with a disk that a file "full" takes all of."""
+    disk = small_disk(stack, folder, "")
+    with open(os.path.join(disk, "full"), "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    return disk
+
+
 def bad_disk(options):
     """The spool cannot be written: the recording goes on in memory, and the log says so once."""
     def run(stack, folder):

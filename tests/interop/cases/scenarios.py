@@ -17,7 +17,7 @@ from peers.process import Failed, Process, free_port, wait_for
 from peers.reportpage import ReportPage
 
 from . import add
-from .record import small_disk
+from .record import filled_disk
 
 SHIPPED = os.path.join(ROOT, "lab", "scenarios")
 LIAR = os.path.join(ROOT, "tests", "interop", "peers", "liar.py")
@@ -241,13 +241,7 @@ def full_disk(stack, folder):
         raise Failed(f"expected 1 and a full disk, got {code}: {said[-400:]}")
     if any(verdicts(junit).values()):
         raise Failed("the other report is missing or tells of a failure")
-    disk = small_disk(stack, folder, "")
-    with open(os.path.join(disk, "full"), "wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
+    disk = filled_disk(stack, folder)
     html = os.path.join(disk, "report.html")
     code, said = run(*arguments, "--html", html, timeout=60)
     if code != 1 or not all(word in said for word in (f"cannot be written to {html}", f"the disk of {disk} is full: make room")):
