@@ -3,10 +3,11 @@ import os
 import re
 
 from peers.devicepage import PASSWORD, Device, Page
-from peers.ours import LOGIN, Camera, Cloud
+from peers.ours import LOGIN, Camera, Cloud, pattern
 from peers.process import Failed, wait_for
 
 from . import add
+from .page_access import ENTER, TAB
 
 # Odd, since the agent masks them wherever they would be told.
 CAMERA_PASSWORD = "Zaun-Kamera.7"
@@ -14,6 +15,8 @@ CLOUD_PASSWORD = "Wolke_0815-Q"
 GROUP = "239.255.255.250:3702"
 # What a technician may type and click from a blank device to a live picture in the cloud.
 MOST_INPUTS = 12
+# Name and text of what has the focus.
+FOCUS = "const { name = '', textContent } = document.activeElement; return [name, textContent.trim()]"
 MOVES = "return Array.from(document.querySelectorAll('video')).some((video) => video.currentTime > 0.3)"
 
 
@@ -65,6 +68,34 @@ def blank_to_live(stack, folder):
     log = device.process.output()
     if found := next((word for word in (CAMERA_PASSWORD, CLOUD_PASSWORD) if word in log), None):
         raise Failed(f"the log tells {found}")
+
+
+def by_keyboard(stack, folder):
+    """The keyboard alone leads from a blank device to the cloud."""
+    cloud = Cloud(stack, folder, "debug", "--login", f"{LOGIN}:{CLOUD_PASSWORD}")
+    page = Page(stack, folder, Device(stack, folder, f"[[channel]]\n{pattern()}\n", password=None))
+
+    def come_to(what):
+        """Presses Tab until the field of this name, or what begins with this text, has the focus."""
+        for _ in range(60):
+            page.keys(TAB)
+            name, text = page.script(FOCUS)
+            if what == name or text.startswith(what):
+                return
+        raise Failed(f"the key Tab does not lead to {what!r}")
+
+    def at(step):
+        page.wait(f"step {step}", "return document.querySelector('main').dataset.page && document.querySelector('.steps [aria-current]')?.hash === `#/wizard/${arguments[0]}`", step)
+
+    for step, stops in ((None, [("new", PASSWORD), ("again", PASSWORD)]), ("camera", [("Built-in camera", "")]), ("picture", [("Next: the cloud", "")]),
+                        ("cloud", [("url", cloud.device_url), ("login_code", LOGIN), ("login_passwd", CLOUD_PASSWORD)])):
+        page.shown("claim") if step is None else at(step)
+        for stop, text in stops:
+            come_to(stop)
+            page.keys(text)
+        page.keys(ENTER)
+    at("done")
+    page.says("The cloud sees this device, and it has a camera")
 
 
 def stops_at_wrong_inputs(stack, folder):
@@ -203,6 +234,7 @@ def channels_are_kept_up(stack, folder):
 
 
 add("page: from blank to live in the cloud", blank_to_live)
+add("page: the wizard by keyboard alone", by_keyboard)
 add("page: the wizard stops at wrong inputs", stops_at_wrong_inputs)
 add("page: the wizard keeps what was typed", keeps_what_was_typed)
 add("page: channels are added, probed and removed", channels_are_kept_up)
