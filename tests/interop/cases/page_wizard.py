@@ -85,7 +85,8 @@ def by_keyboard(stack, folder):
         raise Failed(f"the key Tab does not lead to {what!r}")
 
     def at(step):
-        page.wait(f"step {step}", "return document.querySelector('main').dataset.page && document.querySelector('.steps [aria-current]')?.hash === `#/wizard/${arguments[0]}`", step)
+        page.shown("wizard")
+        page.wait(f"step {step}", "return document.querySelector('.steps [aria-current]')?.hash === `#/wizard/${arguments[0]}`", step)
 
     for step, stops in ((None, [("new", PASSWORD), ("again", PASSWORD)]), ("camera", [("Built-in camera", "")]), ("picture", [("Next: the cloud", "")]),
                         ("cloud", [("url", cloud.device_url), ("login_code", LOGIN), ("login_passwd", CLOUD_PASSWORD)])):
@@ -140,7 +141,7 @@ def stops_at_wrong_inputs(stack, folder):
 
 def keeps_what_was_typed(stack, folder):
     """What was typed and chosen in the third step outlasts going back, another language and the browser's tab; passwords do not outlast the
-    tab, and nothing of an abandoned setup shows on the page of the cloud, or after a reset."""
+    tab, and nothing of an abandoned setup shows on the page of the cloud, or after a reset, which takes the device's own passwords, too."""
     device = Device(stack, folder, "[cloud]\nurl = 'ws://127.0.0.1:9/saved'\nlogin_code = 'saved'\nlogin_passwd = 'w'\n[[channel]]\nbackend = 'emulator'\n")
     file = os.path.join(folder, "authority.pem")
     with open(file, "w", encoding="utf-8") as out:
@@ -173,6 +174,9 @@ def keeps_what_was_typed(stack, folder):
     page.enter("confirm", "RESET")
     page.press_button("Take everything away")
     page.shown("claim")
+    with open(device.config, encoding="utf-8") as config:
+        if "login_passwd" in config.read():
+            raise Failed("the configuration keeps the password of the cloud")
     if "typed" in page.script("return JSON.stringify([sessionStorage, localStorage])"):
         raise Failed("the browser keeps what was typed for the owner of before")
 
