@@ -15,6 +15,7 @@ pub mod cloud;
 pub mod config;
 #[cfg(feature = "ui")]
 mod console;
+mod cover;
 pub mod deadlines;
 mod device;
 pub mod dispatch;

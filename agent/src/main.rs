@@ -14,6 +14,7 @@ use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, build_date, logger, panics};
 use ivt_base::process_group;
+use ivt_base::say::say;
 use ivt_media::coalesce::Gather;
 use tokio::runtime::{Builder, Runtime};
 
@@ -52,12 +53,10 @@ fn main() -> ExitCode {
             return verify(&image, &keys, file.as_deref(), access);
         }
         Ok(Arguments::Help) => {
-            println!("{}", USAGE.concat());
-            return ExitCode::SUCCESS;
+            return told(USAGE.concat());
         }
         Ok(Arguments::Version) => {
-            println!("ivt-agent {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
+            return told(concat!("ivt-agent ", env!("CARGO_PKG_VERSION")));
         }
         Err(e) => {
             eprintln!("ivt-agent: {e}\n\n{}", USAGE.concat());
@@ -81,10 +80,7 @@ fn profile(command: Arguments) -> ExitCode {
         _ => Ok(profile::list()),
     };
     match text {
-        Ok(text) => {
-            println!("{}", text.trim_end());
-            ExitCode::SUCCESS
-        }
+        Ok(text) => told(text.trim_end()),
         Err(e) => wrong(e),
     }
 }
@@ -124,7 +120,8 @@ fn probe(command: Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => return wrong(Failure::Runtime(e)),
     };
-    let mut say = |text: &str| println!("{text}");
+    // What cannot be printed is no reason to stop asking: the exit code has the outcome.
+    let mut say = |text: &str| drop(say(text));
     let is_good = runtime.block_on(async {
         if targets.is_empty() {
             let found = probe::discover(&Search::default(), &mut say).await;
@@ -179,8 +176,8 @@ fn verify(image: &Path, keys: &[String], file: Option<&Path>, access: Access) ->
     });
     match judged {
         Ok((is_good, said)) => {
-            print!("{said}");
-            if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            let printed = told(said.trim_end());
+            if is_good { printed } else { ExitCode::FAILURE }
         }
         Err(e) => wrong(e),
     }
@@ -195,13 +192,13 @@ fn check(file: &Path, access: Access) -> Result<(), ExitCode> {
     let config = Config::load(file, access).map_err(wrong)?;
     config.notes.iter().for_each(|note| eprintln!("{note}"));
     ivt_agent::check::check(&config).map_err(wrong)?;
-    println!("{}: good\n\n{}", file.display(), config.budget);
+    let mut said = format!("{}: good\n\n{}", file.display(), config.budget);
     // The passwords of the configuration are known to the mask as long as it is there.
     let origins = config::origins(file, access).map_err(wrong)?;
     if !origins.is_empty() {
-        println!("\nin force:\n{}", origins.trim_end());
+        said += &format!("\n\nin force:\n{}", origins.trim_end());
     }
-    Ok(())
+    say(said).map_err(failed)
 }
 
 fn change(store: Store, wishes: Vec<Wish>) -> Result<(), ExitCode> {
@@ -219,8 +216,17 @@ fn change(store: Store, wishes: Vec<Wish>) -> Result<(), ExitCode> {
         if e.is_wrong() { status } else { ExitCode::FAILURE }
     })?;
     changed.config.notes.iter().for_each(|note| eprintln!("{note}"));
-    println!("{changed}");
-    Ok(())
+    say(changed).map_err(failed)
+}
+
+/// Prints what a command was asked for.
+fn told(text: impl Display) -> ExitCode {
+    say(text).map_or_else(failed, |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: io::Error) -> ExitCode {
+    eprintln!("ivt-agent: {error}");
+    ExitCode::FAILURE
 }
 
 /// Reads a line of standard input.

@@ -1,8 +1,6 @@
 //! The newest packets between the device and its servers, without secrets, for the device's page. They stay in memory
 //! over a restart of the agent, so that who looks sees what led to it; only a device with a page keeps them.
 
-mod cover;
-
 use std::collections::VecDeque;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -10,6 +8,8 @@ use std::time::SystemTime;
 use ivt_base::date::Utc;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::cover;
 
 /// Bytes of all packets that are kept together.
 const ROOM: usize = 128 << 10;

@@ -50,6 +50,22 @@ fn a_good_configuration_is_called_good() {
 }
 
 #[test]
+fn an_output_that_takes_nothing_is_told_and_a_reader_that_has_gone_is_no_failure() {
+    let print = |to: Stdio| {
+        Command::new(env!("CARGO_BIN_EXE_ivt-agent")).arg("--help").stdout(to).output().unwrap()
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = print(full.into());
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("ivt-agent: the standard output: No space left"), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = print(writer.into());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn what_is_wrong_with_a_configuration_is_said_with_file_and_line() {
     for (wrong, want) in [
         (GOOD.replace("login_code", "login_cod"), "agent.toml:3: unknown key \"login_cod\""),

@@ -17,6 +17,7 @@ pub mod process_group;
 #[cfg(feature = "net")]
 pub mod resolver;
 pub mod retry_after;
+pub mod say;
 pub mod secret;
 pub mod short_time;
 #[cfg(feature = "net")]

@@ -7,3 +7,4 @@ pub mod report;
 pub mod scenario;
 mod slip;
 pub mod start;
+mod terminal;

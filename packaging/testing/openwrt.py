@@ -9,7 +9,7 @@ import tomllib
 
 from netjsonconfig import OpenWrt
 
-from common import PACKAGING, ROOT, good, modes, run, shellcheck, version
+from common import AGENT, PACKAGING, ROOT, good, modes, run, shellcheck, version
 
 FOLDER = PACKAGING / "openwrt"
 CONVERT = FOLDER / "files/uci-to-toml"
@@ -25,7 +25,8 @@ MOCK = {
 }
 # Texts that a shell, UCI or TOML could take for something else.
 ODD = ["plain", "", " ", "two  words ", "'", "''a'", '"', '"""', "\\", "\\n", "a\\", "$HOME `id` $(id)", "a#b", "# no", "[x]", "a=b", "äöü 摄像头 📷",
-       "%s%d", "*", "~", "-n", "1", "0", "00", "007", "1.5", "-3", "true", "on", "line\nline", "tab\there", "\r\n", "a;b&c|d", "!x", "}{", "\\\"'"]
+       "%s%d", "*", "~", "-n", "1", "0", "00", "007", "1.5", "-3", "true", "on", "line\nline", "tab\there", "\r\n", "a;b&c|d", "!x", "}{", "\\\"'",
+       "\\u0001", "\x1b[31mred\x1b[0m", *map(chr, range(1, 32)), "".join(map(chr, range(1, 32))), "\x7f", "\x80\x9f"]
 
 
 def uci(values):
@@ -91,7 +92,7 @@ def openwrt_configuration_is_read_by_netjsonconfig(folder):
 
 def openwrt_every_text_survives(folder):
     draw = random.Random(15)
-    alphabet = "ab '\"\\$`\n\t\r#=[]{}äß摄📷*?!;&|<>()~%"
+    alphabet = "ab '\"\\$`\n\t\r\x01\b\x1f\x7f#=[]{}äß摄📷*?!;&|<>()~%"
     texts = ODD + ["".join(draw.choices(alphabet, k=draw.randint(1, 40))) for _ in range(200)]
     for shell in (("busybox", "ash"), ("dash",)):
         if shutil.which(shell[0]):
@@ -156,9 +157,36 @@ def openwrt_what_comes_of_it_is_taken_by_the_agent(folder):
         assert ": good" in good(agent)
 
 
+def openwrt_what_the_agent_could_not_read_is_refused_by_its_name(folder):
+    """The agent would name a line of the file in /var/run, which nobody wrote. `good` shows that what is allowed is taken."""
+    camera = ("channel", "", [("backend", "rtsp"), ("main", "rtsp://192.0.2.1/a")])
+    cloud = lambda name, *options: ("cloud", name, [("url", "ws://127.0.0.1:9/ivc"), ("login_code", "c"), *options])
+    backlog = lambda number: ("record", "record", [("spool_dir", f"{folder}/spool"), ("spool_limit", number)])
+    state = ("device", "device", [("state_dir", folder), ("model", "nvr")])
+    right = [state, cloud("cloud", ("login_passwd", "\x01\x1b\x7f")), backlog("1099511627776"), camera, camera]
+    for shell in (("busybox", "ash"), ("dash",)):
+        if not shutil.which(shell[0]):
+            continue
+        agent = pathlib.Path(folder) / "agent.toml"
+        agent.write_text(converted(folder, uci(right), shell=shell))
+        agent.chmod(0o600)
+        assert ": good" in good(agent)
+        agent.write_text(converted(folder, uci([*right[:2], backlog("9" * 18), camera]), shell=shell))
+        assert "record.spool_limit must be a whole number" in run(AGENT, "--config", agent, "--check-config", fails=True)
+        for sections, named in (
+            ([*right, cloud("more", ("login_passwd", "p"))], "the sections 'cloud' and 'more' are both of the type cloud"),
+            ([("agent", "agent", [("version", "1")]), ("agent", "", [("version", "1")])], "the sections 'agent' and '' are both of the type agent"),
+            ([backlog("9223372036854775808")], "spool_limit of the section record is 9223372036854775808: a number has at most 18 digits"),
+            ([("agent", "agent", [("version", "1" * 30)])], "version of the section agent"),
+            ([("alarm", "alarm", [("bits", ["1", "9" * 19])])], "bits of the section alarm"),
+        ):
+            said = converted(folder, uci(sections), shell=shell, fails=True)
+            assert said.startswith("uci-to-toml: ivt-agent: ") and named in said and len(said.splitlines()) == 1, said
+
+
 def openwrt_a_missing_configuration_is_told(folder):
     said = run(shutil.which("busybox"), "ash", CONVERT, "none", env={"PATH": "/nonexistent", "UCI_FUNCTIONS": str(FUNCTIONS), "UCI_FOLDER": folder}, fails=True)
-    assert "UCI has no configuration none" in said, said
+    assert "uci-to-toml: none: UCI has no such configuration" in said, said
 
 
 def openwrt_init_script_hands_procd_a_file_that_ivt_alone_reads(folder):
@@ -187,8 +215,14 @@ def openwrt_init_script_hands_procd_a_file_that_ivt_alone_reads(folder):
     (root / "etc/config/ivt-agent").write_text(shipped)
     assert "procd" not in start(), "nothing is started that was not configured"
     secret = "zQ'71 \"x"
-    (root / "etc/config/ivt-agent").write_text(
-        shipped.replace("enabled '0'", "enabled '1'") + "\nconfig cloud 'more'\n\toption login_passwd '" + secret.replace("'", "'\\''") + "'\n")
+    enabled = shipped.replace("enabled '0'", "enabled '1'")
+    password = "\toption login_passwd '" + secret.replace("'", "'\\''") + "'\n"
+    (root / "etc/config/ivt-agent").write_text(enabled + "\nconfig cloud 'more'\n" + password)
+    said = start(fails=True)
+    assert "'cloud' and 'more'" in said and "procd" not in said and "zQ" not in said, said
+    own = "config cloud 'cloud'\n"
+    configured = enabled.replace(own, own + "\toption url 'ws://127.0.0.1:9/ivc'\n\toption login_code 'c'\n" + password)
+    (root / "etc/config/ivt-agent").write_text(configured + "\nconfig channel\n\toption backend 'rtsp'\n\toption main 'rtsp://192.0.2.1/a'\n")
     said = start()
     assert "procd command /usr/bin/ivt-agent --config /var/run/ivt-agent/agent.toml" in said and "zQ" not in said, said
     made = root / "var/run/ivt-agent/agent.toml"
@@ -198,6 +232,11 @@ def openwrt_init_script_hands_procd_a_file_that_ivt_alone_reads(folder):
         assert ((found.st_uid, found.st_gid), found.st_mode & 0o7777) == (owner, mode), (path, oct(found.st_mode), found.st_gid)
     assert 'login_passwd = "zQ\'71 \\"x"' in made.read_text()
     assert [path.name for path in made.parent.iterdir()] == ["agent.toml"]
+    # The agent that this root has is played; the built one reads what it was given.
+    taken = pathlib.Path(folder) / "agent.toml"
+    taken.write_text(made.read_text().replace("/etc/ivt/", f"{folder}/"))
+    taken.chmod(0o600)
+    assert ": good" in good(taken)
     (root / "etc/config/ivt-agent").unlink()
     assert "procd command /usr/bin/ivt-agent --config /etc/ivt/agent.toml" in start(), "without UCI the file is taken"
 
@@ -205,6 +244,6 @@ def openwrt_init_script_hands_procd_a_file_that_ivt_alone_reads(folder):
 TESTS = [
     openwrt_scripts_please_shellcheck, openwrt_makefile_installs_the_package, openwrt_configuration_is_read_by_netjsonconfig,
     openwrt_every_text_survives, openwrt_numbers_switches_and_lists_have_their_kind, openwrt_tables_have_every_key_of_base_toml,
-    openwrt_what_comes_of_it_is_taken_by_the_agent, openwrt_a_missing_configuration_is_told,
-    openwrt_init_script_hands_procd_a_file_that_ivt_alone_reads,
+    openwrt_what_comes_of_it_is_taken_by_the_agent, openwrt_what_the_agent_could_not_read_is_refused_by_its_name,
+    openwrt_a_missing_configuration_is_told, openwrt_init_script_hands_procd_a_file_that_ivt_alone_reads,
 ]

@@ -85,8 +85,9 @@ export function onBroken(ask) {
 export function watchDevice(tell) {
   let lost = false;
   let checking = false;
+  // A device that is nobody's answers with 401.
   const answers = () => fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) })
-    .then((answer) => answer.ok, () => false);
+    .then((answer) => answer.ok || answer.status === 401, () => false);
   check = async () => {
     if (checking || document.hidden) return;
     checking = true;

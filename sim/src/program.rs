@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use ivt_base::process_group;
+use ivt_base::say::say;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::ArgsError;
@@ -22,10 +23,7 @@ where
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let outcome = match command {
         Ok(Some(command)) => run(command).await,
-        Ok(None) => {
-            print!("{help}");
-            Ok(())
-        }
+        Ok(None) => say(help.trim_end()).map_err(Into::into),
         Err(error) => Err(error.into()),
     };
     process_group::end_all().await;

@@ -29,6 +29,8 @@ const ROUNDS: usize = 3;
 
 /// How long an alarm lasts: from one Keepalive to the next, whenever it starts.
 const ALARM: Duration = Duration::from_secs(21);
+/// Time between two such alarms: a Keepalive comes that was not on its way at the end.
+const PAUSE: Duration = Duration::from_secs(14);
 
 /// A case that takes longer is told, so that it can be made shorter.
 const LONG: Duration = Duration::from_secs(40);
@@ -58,7 +60,7 @@ const TOGETHER: [&[&str]; 23] = [
     &["settings.publish_list", "firmware."],
     &["settings.reboot"],
     &["close.wrong_seq", "close.unasked", "close.malformed.text", "close.malformed.cut"],
-    &["close.silence", "close.malformed.binary"],
+    &["close.silence", "close.malformed.binary", "close.too_large"],
     &["close.malformed.l", "close.malformed.n"],
     &["close.malformed.bare", "close.malformed.odd_seq", "close.malformed.odd_req"],
 ];
@@ -114,21 +116,21 @@ async fn tried(backend: Backend, ids: &[&str]) -> Vec<Case> {
     // What is measured by alarms wants one that lasts; what waits for their absence wants many.
     let (lasting, alarm) = match ids {
         _ if ids.iter().any(|id| id.starts_with("alarm.")) => {
-            (Some(ALARM), Duration::from_secs(40))
+            (Some((ALARM, PAUSE)), Duration::from_secs(40))
         }
         ["settings.off" | "settings.hours"] => {
-            (Some(Duration::from_secs(1)), Duration::from_secs(15))
+            (Some((Duration::from_secs(1), Duration::from_secs(4))), Duration::from_secs(15))
         }
         _ => (None, Duration::from_secs(40)),
     };
     let raising = tokio::spawn(async move {
-        let Some(lasting) = lasting else { return };
+        let Some((lasting, pause)) = lasting else { return };
         // A camera that is not listened to yet tells nothing.
         loop {
             world.trigger(Trigger::Motion, true);
             sleep(lasting).await;
             world.trigger(Trigger::Motion, false);
-            sleep(Duration::from_secs(4)).await;
+            sleep(pause).await;
         }
     });
     let world = Arc::clone(&rig.world);

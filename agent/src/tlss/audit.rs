@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ivt_base::mask::mask;
 use tokio::time::Instant;
 
 use super::policy::Refusal;
+use crate::cover;
 
 /// Number of reading commands that are kept.
 const READS: usize = 200;
@@ -123,9 +123,10 @@ impl Audit {
     }
 }
 
-/// A command fit for a page or a log, without secrets in use: the beginning, or the whole of it.
+/// A command fit for a page or a log, without its secrets, also those that nothing else knows: the password that a
+/// refused command would have set. The beginning, or the whole of it.
 pub(super) fn printable(command: &[u8], whole: bool) -> String {
-    let text = mask(&command.escape_ascii().to_string());
+    let text = cover::plain(&command.escape_ascii().to_string());
     if whole { text } else { text.chars().take(LONGEST).collect() }
 }
 
@@ -212,6 +213,26 @@ mod tests {
         audit.begin(entry("/a", false, Some(Refusal::Path)));
         tokio::time::sleep(WARNINGS).await;
         assert_eq!((audit.warning("/a"), audit.warning("/b")), (None, Some(0)));
+    }
+
+    #[test]
+    fn no_password_in_a_command_is_shown() {
+        for (command, shown) in [
+            (
+                "/pwdgrp.cgi?action=add&user=a&pwd=Canary&grp=x",
+                "/pwdgrp.cgi?action=add&user=a&pwd=***&grp=x",
+            ),
+            (
+                "/param.cgi?action=update&Network.Wireless.I0.PSK.Key=Canary",
+                "/param.cgi?action=update&Network.Wireless.I0.PSK.Key=***",
+            ),
+            ("/a.cgi?p%77d=Canary&b=1", "/a.cgi?p%77d=***&b=1"),
+            ("/a.cgi?url=http://u:Canary@h/Canary", "/a.cgi?url=http://h/***"),
+        ] {
+            assert_eq!(printable(command.as_bytes(), true), shown);
+        }
+        let long = format!("/a.cgi?{}&pwd=Canary", "x".repeat(LONGEST - 16));
+        assert!(!printable(long.as_bytes(), false).contains("Can"));
     }
 
     #[test]

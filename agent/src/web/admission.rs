@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use matchit::Router;
@@ -19,6 +19,9 @@ use super::route::{Access, Route, Verb};
 use super::site::Site;
 use super::{api, assets, cookie, headers, session, sockets};
 use crate::config::Web;
+
+/// By this header a page says that no person has asked for a call, which then does not count as a use of the session.
+const BACKGROUND: HeaderName = HeaderName::from_static("x-background");
 
 /// What a call asks for.
 pub(super) enum Found {
@@ -104,8 +107,14 @@ pub(super) async fn admit(
     if access != Access::Session {
         return dispatch(call, found).await;
     }
-    let Some(end) = gate.sessions().touch(key, Instant::now()) else {
-        return Err(Refusal::logged_out());
+    let is_use = !matches!(&found, Found::Route(route, _) if route.is_endless)
+        && !call.parts.headers.contains_key(BACKGROUND);
+    let end = {
+        let mut sessions = gate.sessions();
+        if is_use {
+            sessions.touch(key, Instant::now());
+        }
+        sessions.end_of(key).ok_or_else(Refusal::logged_out)?
     };
     // A reset waits for nobody, and nothing of the old owner's is begun after it.
     tokio::select! {

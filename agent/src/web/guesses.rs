@@ -11,6 +11,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Most wrong passwords of one source in that time, and of all together.
 const EACH: usize = 10;
 const ALL: usize = 60;
+/// As many of these are left to the trusted sources, where there are any.
+const LEFT: usize = 20;
 /// Wrong passwords that are answered at once; people mistype.
 const FREE: usize = 2;
 /// The delay after these, which doubles with each, and its bound.
@@ -80,9 +82,15 @@ impl Guesses {
         {
             return Err(until(first));
         }
+        if let Some((first, _)) = self.recent.first()
+            && self.recent.len() >= ALL
+        {
+            return Err(until(*first));
+        }
         let mut shared = self.recent.iter().filter(|(_, other)| !is_trusted(*other));
         if let Some((first, _)) = shared.next()
-            && shared.count() + 1 >= ALL
+            && shared.count() + 1 >= ALL - LEFT
+            && !self.trusted.is_empty()
             && !is_trusted(source)
         {
             return Err(until(*first));
@@ -181,11 +189,17 @@ mod tests {
                 })
                 .count()
         };
-        assert_eq!(flood(&mut guesses), ALL);
+        assert_eq!(flood(&mut guesses), ALL - LEFT);
         for _ in 0..EACH {
             assert!(guesses.begin(me, Instant::now()).is_ok());
         }
         assert!(guesses.begin(me, Instant::now()).is_err(), "it has no more than others");
+        let others = [source("192.0.2.2"), source("192.0.2.3")];
+        for other in others {
+            guesses.was_right(other, Instant::now());
+        }
+        let more = (0..2 * EACH).filter(|n| guesses.begin(others[n % 2], Instant::now()).is_ok());
+        assert_eq!((more.count(), guesses.recent.len()), (ALL - 40 - EACH, ALL), "all together");
         advance(TRUST).await;
         assert_eq!(flood(&mut guesses), ALL);
         assert!(guesses.begin(me, Instant::now()).is_err());

@@ -1,20 +1,29 @@
 //! Answers to calls.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt as _};
+use bytes::buf::Chain;
+use bytes::{Buf as _, Bytes};
+use futures::{Stream, StreamExt as _, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Body as _, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::config;
 
+/// Longest silence of server-sent events: who hears nothing for some more takes the device for lost.
+const ALIVE: Duration = Duration::from_secs(5);
+
 /// What goes out, piece by piece.
-pub(super) type Outgoing = UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type Outgoing = UnsyncBoxBody<Piece, Infallible>;
+
+/// A piece of an answer, in two parts that go out as one: the data of a frame need not be copied behind its head.
+pub(super) type Piece = Chain<Bytes, Bytes>;
 
 /// An answer.
 pub(crate) struct Reply(Response<Outgoing>);
@@ -45,7 +54,7 @@ impl Reply {
 
     /// 200 with bytes of a media type.
     pub(crate) fn bytes(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self::of(kind, Full::new(bytes.into()).boxed_unsync())
+        Self::of(kind, Full::new(whole(bytes.into())).boxed_unsync())
     }
 
     /// 200 with pieces of a media type, each sent as it comes. The stream ends when the browser has gone.
@@ -53,15 +62,24 @@ impl Reply {
         kind: &'static str,
         pieces: impl Stream<Item = Bytes> + Send + 'static,
     ) -> Self {
+        Self::parts(kind, pieces.map(whole))
+    }
+
+    /// The same, of pieces in two parts.
+    pub(super) fn parts(
+        kind: &'static str,
+        pieces: impl Stream<Item = Piece> + Send + 'static,
+    ) -> Self {
         let frames = pieces.map(|piece| Ok(Frame::data(piece)));
         Self::of(kind, StreamBody::new(frames).boxed_unsync())
     }
 
-    /// 200 with server-sent events: their names, and their data as JSON.
+    /// 200 with server-sent events: their names, and their data as JSON. While there is none, `alive` tells that the device
+    /// is there.
     pub(crate) fn events(
         events: impl Stream<Item = (&'static str, Value)> + Send + 'static,
     ) -> Self {
-        Self::pieces("text/event-stream", events.map(|(name, data)| event(name, &data)))
+        Self::pieces("text/event-stream", living(events.map(|(name, data)| event(name, &data))))
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
@@ -155,8 +173,22 @@ impl Refusal {
     }
 }
 
+/// A piece that is there in one part.
+pub(super) fn whole(bytes: Bytes) -> Piece {
+    bytes.chain(Bytes::new())
+}
+
+/// The same events with signs of life between them.
+fn living(events: impl Stream<Item = Bytes> + Send + 'static) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Box::pin(events), |mut events| async move {
+        let next = timeout(ALIVE, events.next()).await;
+        let piece = next.unwrap_or(Some(Bytes::from_static(b"event: alive\ndata: {}\n\n")));
+        piece.map(|piece| (piece, events))
+    })
+}
+
 /// A server-sent event.
-pub(super) fn event(name: &str, data: &Value) -> Bytes {
+fn event(name: &str, data: &Value) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
@@ -187,10 +219,31 @@ impl From<Refusal> for Reply {
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt as _, stream};
+    use futures::FutureExt as _;
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_are_silent_show_signs_of_life() {
+        let (tell, told) = futures::channel::mpsc::unbounded();
+        let mut body = Reply::events(told).into_response().into_body();
+        let mut next = async || {
+            let frame = body.frame().await?.unwrap().into_data().unwrap();
+            Some(String::from_utf8(frame.into_iter().collect()).unwrap())
+        };
+        tell.unbounded_send(("one", json!(1))).unwrap();
+        assert_eq!(next().await.unwrap(), "event: one\ndata: 1\n\n");
+        for _ in 0..2 {
+            let began = tokio::time::Instant::now();
+            assert_eq!(next().await.unwrap(), "event: alive\ndata: {}\n\n");
+            assert_eq!(began.elapsed(), ALIVE);
+        }
+        tell.unbounded_send(("two", json!({}))).unwrap();
+        drop(tell);
+        assert_eq!(next().await.unwrap(), "event: two\ndata: {}\n\n");
+        assert_eq!(next().await, None);
+    }
 
     #[tokio::test]
     async fn what_goes_on_for_long_breaks_off_and_what_is_there_does_not() {
@@ -198,7 +251,8 @@ mod tests {
         let endless = stream::iter([Bytes::from_static(b"a")]).chain(stream::pending());
         let reply = Reply::pieces("text/plain", endless).until(ended.map(drop));
         let mut body = reply.into_response().into_body();
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+        let mut piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(piece.copy_to_bytes(piece.remaining()), "a");
         assert!(body.frame().now_or_never().is_none());
         drop(end);
         assert!(body.frame().await.is_none());

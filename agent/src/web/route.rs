@@ -44,6 +44,9 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     pub(crate) takes: Takes,
+    /// Whether the answer goes on by itself. A browser asks for such an answer anew, whoever sits before it: that is no
+    /// use of the session.
+    pub(crate) is_endless: bool,
     pub(crate) answer: Handler,
 }
 
@@ -83,8 +86,13 @@ impl Route {
         Self { takes: Takes::File, ..self }
     }
 
+    /// The same route, whose answer goes on by itself.
+    pub(crate) const fn endless(self) -> Self {
+        Self { is_endless: true, ..self }
+    }
+
     const fn new(verb: Verb, path: &'static str, answer: Handler) -> Self {
-        Self { verb, path, access: Access::Session, takes: Takes::Json, answer }
+        Self { verb, path, access: Access::Session, takes: Takes::Json, is_endless: false, answer }
     }
 }
 

@@ -72,11 +72,17 @@ impl Sessions {
         self.0.iter().any(|session| session.key == key)
     }
 
-    /// Notes that a session is used. Returns what tells how long it lasts; the sender goes with the session.
-    pub(super) fn touch(&mut self, key: Key, now: Instant) -> Option<watch::Receiver<Instant>> {
-        let session = self.0.iter_mut().find(|session| session.key == key)?;
-        session.used = now;
-        session.uses.send_replace(session.ends());
+    /// Notes that a session is used by a person.
+    pub(super) fn touch(&mut self, key: Key, now: Instant) {
+        if let Some(session) = self.0.iter_mut().find(|session| session.key == key) {
+            session.used = now;
+            session.uses.send_replace(session.ends());
+        }
+    }
+
+    /// What tells how long a session lasts; the sender goes with the session. `None` if it has ended.
+    pub(super) fn end_of(&self, key: Key) -> Option<watch::Receiver<Instant>> {
+        let session = self.0.iter().find(|session| session.key == key)?;
         Some(session.uses.subscribe())
     }
 
@@ -148,7 +154,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let name = sessions.begin(false, Instant::now());
         let key = sessions.find(&name, false, Instant::now()).unwrap();
-        let mut end = std::pin::pin!(over(sessions.touch(key, Instant::now()).unwrap()));
+        let mut end = std::pin::pin!(over(sessions.end_of(key).unwrap()));
         advance(IDLE - Duration::from_secs(1)).await;
         sessions.touch(key, Instant::now());
         advance(IDLE - Duration::from_secs(1)).await;
@@ -158,7 +164,7 @@ mod tests {
 
         let name = sessions.begin(false, Instant::now());
         let key = sessions.find(&name, false, Instant::now()).unwrap();
-        let mut end = std::pin::pin!(over(sessions.touch(key, Instant::now()).unwrap()));
+        let mut end = std::pin::pin!(over(sessions.end_of(key).unwrap()));
         assert!(end.as_mut().now_or_never().is_none());
         sessions.end(key);
         assert!(end.as_mut().now_or_never().is_some());

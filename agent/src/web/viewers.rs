@@ -1,17 +1,13 @@
-//! Those who watch something as it changes: how many there may be, and what they are sent.
+//! Those who watch something as it changes: how many there may be.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reply::Refusal;
 
 /// Most viewers at a time.
 const MOST: usize = 16;
-/// The longest silence towards a viewer, who takes the device for lost after some more.
-pub(super) const ALIVE: Duration = Duration::from_secs(5);
 
 static VIEWERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MOST)));
 
@@ -24,9 +20,4 @@ pub(super) fn permit() -> Result<OwnedSemaphorePermit, Refusal> {
         let message = "too many pages show this: close some of them";
         Refusal::unavailable("too_many_viewers", message)
     })
-}
-
-/// A sign of life.
-pub(super) fn alive() -> Bytes {
-    Bytes::from_static(b"event: alive\ndata: {}\n\n")
 }

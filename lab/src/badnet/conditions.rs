@@ -22,7 +22,7 @@ const LEAST_RETRY: Duration = Duration::from_millis(200);
 /// What a line does to what goes over it. The default is a perfect line. Also the JSON of the API and the TOML of
 /// scenarios.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Conditions {
     /// From the side that calls to the side that is called.
     pub up: Way,
@@ -36,7 +36,7 @@ pub struct Conditions {
 
 /// One direction of a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Way {
     /// Milliseconds that everything takes.
     pub delay_ms: u32,
@@ -98,6 +98,13 @@ pub struct WrongConditions {
     field: String,
     value: String,
     expected: String,
+}
+
+impl WrongConditions {
+    /// The key: `up.loss`.
+    pub(super) fn field(&self) -> &str {
+        &self.field
+    }
 }
 
 impl Default for Way {

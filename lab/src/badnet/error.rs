@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::conditions::WrongConditions;
+use super::journal::cure;
 use super::options::WrongLink;
 use super::profile::UnknownProfile;
 
@@ -48,7 +49,7 @@ pub enum BadNetError {
         error: io::Error,
     },
     /// The file of decisions cannot be made.
-    #[error("cannot write to {path}: {error}", path = path.display())]
+    #[error("cannot write the decisions to {path}: {error}; {cure}", path = path.display(), cure = cure(error))]
     Log {
         /// The file.
         path: PathBuf,

@@ -70,6 +70,11 @@ impl Flow {
         (Fate::Late, retry.saturating_mul((1 << times) - 1))
     }
 
+    /// Whether the next packet of UDP is lost, and what is drawn for it otherwise.
+    pub(super) fn datagram(&mut self, way: &Way) -> (bool, [f64; 4]) {
+        (self.loses(way), [(); 4].map(|()| share(&mut self.dice)))
+    }
+
     /// Whether the next packet is lost. Packets are lost in bursts, as in the model of Gilbert and Elliott.
     pub(super) fn loses(&mut self, way: &Way) -> bool {
         let draw = share(&mut self.dice);

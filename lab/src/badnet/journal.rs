@@ -1,6 +1,6 @@
 //! The file of all decisions, and deciding them again from it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, LineWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -84,8 +84,19 @@ pub enum ReplayError {
 
 impl Journal {
     /// Makes the file, or empties it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another badnet writes to it.
     pub(super) fn create(path: &Path, seed: u64, lines: Vec<LineHead>) -> io::Result<Self> {
-        let mut file = LineWriter::new(File::create(path)?);
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        if file.metadata()?.is_file() {
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                let kind = io::ErrorKind::ResourceBusy;
+                return Err(io::Error::new(kind, "another badnet writes to it"));
+            }
+            file.set_len(0)?;
+        }
+        let mut file = LineWriter::new(file);
         writeln!(file, "{}", serde_json::to_string(&Head { badnet: VERSION, seed, lines })?)?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)) })
     }
@@ -99,9 +110,26 @@ impl Journal {
         let written = entry.map_err(io::Error::from).and_then(|entry| writeln!(open, "{entry}"));
         if let Err(error) = written {
             let path = self.path.display();
-            log::warn!(target: "badnet", "no decision is written to {path} any more: {error}; make room, and start anew");
+            let cure = cure(&error);
+            log::warn!(target: "badnet", "no decision is written to {path} any more: {error}; {cure}, and start anew");
             *file = None;
         }
+    }
+}
+
+/// What a person can do where the file cannot be written.
+pub(super) fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room, or name a file on another disk"
+        }
+        io::ErrorKind::NotFound => "make its folder, or name another file",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "name a file that you may write"
+        }
+        io::ErrorKind::ResourceBusy => "end that one, or name another file",
+        _ => "name another file",
     }
 }
 
@@ -201,11 +229,6 @@ mod tests {
 
     #[test]
     fn a_full_disk_ends_the_file_and_not_the_network() {
-        let journal = Journal::create(Path::new("/dev/full"), 1, Vec::new());
-        if let Ok(journal) = journal {
-            journal.write(0, Duration::ZERO, &Step::Close(Place { link: 0, connection: 0 }), &[]);
-            assert!(journal.file.lock().unwrap().is_none());
-        }
         let path = tempfile::NamedTempFile::new().unwrap();
         let journal = Journal::create(path.path(), 1, Vec::new()).unwrap();
         *journal.file.lock().unwrap() =

@@ -56,6 +56,16 @@ impl BadNet {
             links: over(name),
             conditions: conditions.clone(),
         });
+        let mut ports = Vec::new();
+        for LinkOptions { name, transport, listen, .. } in &wanted {
+            let bound = Port::bind(*transport, *listen).await;
+            ports.push(bound.map_err(|error| BadNetError::Listen {
+                link: name.clone(),
+                addr: *listen,
+                error,
+            })?);
+        }
+        // Only now: a start that fails for want of a port leaves the file of the one before as it is.
         let journal = match log {
             Some(path) => match Journal::create(&path, seed, heads.collect()) {
                 Ok(journal) => Some(Arc::new(journal)),
@@ -73,12 +83,8 @@ impl BadNet {
             .collect();
         let seats = Arc::new(Semaphore::new(connections));
         let mut net = Self { seed, lines, links: Vec::new(), book, tasks: JoinSet::new() };
-        for options in &wanted {
-            net.add(options, buffer, &seats).await.map_err(|error| BadNetError::Listen {
-                link: options.name.clone(),
-                addr: options.listen,
-                error,
-            })?;
+        for (options, port) in wanted.iter().zip(ports) {
+            net.add(options, port, buffer, &seats);
         }
         for line in &net.lines {
             let line = line.clone();
@@ -87,34 +93,24 @@ impl BadNet {
         Ok(net)
     }
 
-    async fn add(
+    fn add(
         &mut self,
         options: &LinkOptions,
+        (addr, port): (SocketAddr, Port),
         buffer: usize,
         seats: &Arc<Semaphore>,
-    ) -> io::Result<()> {
-        let LinkOptions { name, line, transport, listen, upstream } = options;
+    ) {
+        let LinkOptions { name, line, transport, upstream, .. } = options;
         let line = self.lines.iter().find(|known| known.name == *line).cloned();
         let line = line.expect("a line was made for each link");
         let number = self.links.iter().filter(|link| link.line.name == line.name).count();
         let place = (name.as_str(), number, line);
-        let link = match transport {
-            Transport::Tcp => {
-                let gate = Gate::open(*listen)?;
-                let link = Arc::new(Link::new(place, (*transport, gate.addr(), upstream), buffer));
-                self.tasks.spawn(tcp::serve(link.clone(), gate, seats.clone()));
-                link
-            }
-            Transport::Udp => {
-                let socket = UdpSocket::bind(listen).await?;
-                let addr = socket.local_addr()?;
-                let link = Arc::new(Link::new(place, (*transport, addr, upstream), buffer));
-                self.tasks.spawn(udp::serve(link.clone(), socket, seats.clone()));
-                link
-            }
+        let link = Arc::new(Link::new(place, (*transport, addr, upstream), buffer));
+        match port {
+            Port::Tcp(gate) => self.tasks.spawn(tcp::serve(link.clone(), gate, seats.clone())),
+            Port::Udp(socket) => self.tasks.spawn(udp::serve(link.clone(), socket, seats.clone())),
         };
         self.links.push(link);
-        Ok(())
     }
 
     /// The number that everything is drawn from.
@@ -217,6 +213,28 @@ impl BadNet {
             names.sort_unstable();
             names.dedup();
             BadNetError::Unknown(name.to_owned(), names.join(", "))
+        })
+    }
+}
+
+/// A port of a link.
+enum Port {
+    Tcp(Gate),
+    Udp(UdpSocket),
+}
+
+impl Port {
+    /// Takes the port at this address, and returns which it is.
+    async fn bind(transport: Transport, addr: SocketAddr) -> io::Result<(SocketAddr, Self)> {
+        Ok(match transport {
+            Transport::Tcp => {
+                let gate = Gate::open(addr)?;
+                (gate.addr(), Self::Tcp(gate))
+            }
+            Transport::Udp => {
+                let socket = udp::bind(addr).await?;
+                (socket.local_addr()?, Self::Udp(socket))
+            }
         })
     }
 }

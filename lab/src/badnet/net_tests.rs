@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{Duration, sleep, timeout};
 
 use super::super::conditions::{Connect, Way};
@@ -454,6 +454,52 @@ async fn settings_that_cannot_be_are_refused_with_what_to_do() {
     assert!(unknown.contains("`clout`: cloud, wan are"), "{unknown}");
     assert!(net.profile("wan", "adsl").unwrap_err().to_string().contains("adsl-512"));
     assert!(net.set("wan", way(Way { loss: 2.0, ..Way::default() })).is_err());
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_the_decisions_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("decisions");
+    let bench =
+        Bench::with(BadNetOptions { log: Some(log.clone()), ..BadNetOptions::default() }).await;
+    let (mut client, mut server) = bench.joined().await;
+    client.write_all(&noise(10_000)).await.unwrap();
+    read(&mut server, 10_000).await;
+    let taken = bench.net.addr("cloud").unwrap().to_string();
+    for (listen, named) in
+        [(taken.as_str(), "cannot listen on"), ("127.0.0.1:0", "another badnet writes to it; end")]
+    {
+        // The first port is free, so that the start fails at the second.
+        let links = [("a", "127.0.0.1:0"), ("b", listen)];
+        let links = links.map(|(name, listen)| LinkOptions::tcp(name, listen, "a:1").unwrap());
+        let options = BadNetOptions {
+            links: links.into(),
+            log: Some(log.clone()),
+            ..BadNetOptions::default()
+        };
+        let error = BadNet::start(options).await.unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+        let replayed = replay(&log).unwrap();
+        assert_eq!((replayed.seed, replayed.bytes), (42, 10_000));
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_decisions_that_cannot_be_written_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (log, named) in [
+        (std::path::PathBuf::from("/dev/full"), "(os error 28); make room"),
+        (folder.path().join("none/log"), "make its folder"),
+        (folder.path().to_owned(), "name a file in it"),
+        (file.join("log"), "name another file"),
+    ] {
+        let links = vec![LinkOptions::tcp("a", "127.0.0.1:0", "a:1").unwrap()];
+        let options = BadNetOptions { links, log: Some(log.clone()), ..BadNetOptions::default() };
+        let error = BadNet::start(options).await.unwrap_err().to_string();
+        assert!(error.contains(named) && error.contains(log.to_str().unwrap()), "{error}");
+    }
 }
 
 #[tokio::test]

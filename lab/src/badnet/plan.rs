@@ -57,8 +57,24 @@ pub(super) enum Step {
     End(Place, Direction),
     /// A packet of so many bytes comes.
     Packet(Place, Direction, u64),
+    /// A packet of so many bytes comes and is refused.
+    Refused(Place, Direction, u64, Refusal),
+    /// A packet of so many bytes is lost on its way: the line is cut, or the system does not send it.
+    Gone(Place, Direction, u64),
     /// A connection is gone.
     Close(Place),
+}
+
+/// Why a packet is refused: what the seed does not tell, so that a step has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Refusal {
+    /// The line is cut.
+    Cut,
+    /// As much waits as the connection may hold.
+    Full,
+    /// There are as many connections as may be. This one has no number: the next one gets that of the step.
+    Crowded,
 }
 
 /// Bytes that go on together.
@@ -112,6 +128,12 @@ impl Plan {
             Step::Bytes(place, direction, bytes) => self.bytes(now, *place, *direction, *bytes),
             Step::End(place, direction) => self.end(now, *place, *direction),
             Step::Packet(place, direction, bytes) => self.packet(now, *place, *direction, *bytes),
+            Step::Refused(place, direction, bytes, why) => {
+                self.pass_over(*place, *direction);
+                let fate = if *why == Refusal::Cut { Fate::Lost } else { Fate::Overflow };
+                vec![Piece { bytes: *bytes, due: now, fate }]
+            }
+            Step::Gone(_, _, bytes) => vec![Piece { bytes: *bytes, due: now, fate: Fate::Lost }],
             Step::Close(place) => {
                 self.flows.remove(place);
                 Vec::new()
@@ -230,8 +252,7 @@ impl Plan {
         else {
             return Vec::new();
         };
-        let lost = flow.loses(&way);
-        let [twice, overtaken, jitter, later] = [(); 4].map(|()| share(&mut flow.dice));
+        let (lost, [twice, overtaken, jitter, later]) = flow.datagram(&way);
         let begins = pipe.begins(now);
         let piece = |due, fate| Piece { bytes, due, fate };
         if begins - now > nanos(way.queue()) {
@@ -257,6 +278,14 @@ impl Plan {
         match twice < way.duplicate {
             true => vec![first, piece(first.due, Fate::Copy)],
             false => vec![first],
+        }
+    }
+
+    /// Draws for a packet that is refused, so that those behind it are decided as if it had gone on.
+    fn pass_over(&mut self, place: Place, direction: Direction) {
+        let way = self.way(direction).clone();
+        if let Some(flows) = self.flows.get_mut(&place) {
+            flows[direction as usize].datagram(&way);
         }
     }
 

@@ -290,3 +290,24 @@ fn a_healed_line_goes_on_at_the_next_try_of_tcp() {
     let late = resumed(at(0), at(3_600_000), at(200));
     assert!(late >= at(3_600_000) && late < at(3_720_000));
 }
+
+#[test]
+fn packets_behind_a_refused_one_are_decided_as_if_it_had_gone_on() {
+    let way = Way { loss: 0.3, burst: 2.0, duplicate: 0.3, reorder: 0.3, ..Way::default() };
+    let packet = Step::Packet(PLACE, Direction::Up, 100);
+    let fates = |refused: &[u64]| -> Vec<Vec<Fate>> {
+        let mut plan = plan(Conditions::both(way.clone()));
+        let decided = (0..200).map(|ms| {
+            let why = if ms % 2 == 0 { Refusal::Cut } else { Refusal::Full };
+            let step = match refused.contains(&ms) {
+                true => Step::Refused(PLACE, Direction::Up, 100, why),
+                false => packet.clone(),
+            };
+            plan.step(at(ms), &step).iter().map(|piece| piece.fate).collect()
+        });
+        decided.collect()
+    };
+    let (all, some) = (fates(&[]), fates(&[50, 51]));
+    assert_eq!((&some[50], &some[51]), (&vec![Fate::Lost], &vec![Fate::Overflow]));
+    assert!(all[..50] == some[..50] && all[52..] == some[52..]);
+}

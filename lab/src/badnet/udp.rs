@@ -3,31 +3,40 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{UdpSocket, lookup_host};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::Fate;
 use super::line::Link;
-use super::plan::{Direction, Step};
+use super::plan::{Direction, Refusal, Step};
 
 /// Longest packet, in bytes.
 const MOST_PACKET: usize = 65_535;
 /// Bytes that a packet takes beside its own, so that empty ones are counted, too.
 const OVERHEAD: usize = 64;
-/// Packets of a sender that wait to be looked at.
-const INBOX: usize = 16;
+/// Bytes that the system is asked to keep of each socket until they are read. What it loses beyond that, nobody can write down.
+const SYSTEM_BUFFER: usize = 4 << 20;
 /// A sender who is silent for this time, both ways, is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Hands packets on for ever.
+/// A socket of UDP that listens at this address.
+pub(super) async fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(addr).await?;
+    // The system gives as much as it allows.
+    let _ = SockRef::from(&socket).set_recv_buffer_size(SYSTEM_BUFFER);
+    Ok(socket)
+}
+
+/// Hands packets on for ever. What becomes of one is decided as it is read, whatever its sender's task does meanwhile.
 pub(super) async fn serve(link: Arc<Link>, socket: UdpSocket, seats: Arc<Semaphore>) {
     let socket = Arc::new(socket);
-    let mut senders: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>> = HashMap::new();
+    let mut senders: HashMap<SocketAddr, Arc<Flow>> = HashMap::new();
     let mut tasks = JoinSet::new();
     let mut number = 0;
     let mut packet = vec![0; MOST_PACKET];
@@ -37,41 +46,25 @@ pub(super) async fn serve(link: Arc<Link>, socket: UdpSocket, seats: Arc<Semapho
             tokio::task::yield_now().await;
             continue;
         };
-        while tasks.try_join_next().is_some() {}
-        senders.retain(|_, inbox| !inbox.is_closed());
-        let inbox = match senders.get(&from) {
-            Some(inbox) => inbox,
-            None => {
-                let Ok(seat) = seats.clone().try_acquire_owned() else {
-                    link.count(|counters| counters.overflowed += 1);
-                    continue;
-                };
-                let (inbox, packets) = mpsc::channel(INBOX);
-                let (flow, connection) =
-                    (Flow::new(link.clone(), socket.clone(), from, number), number);
-                number += 1;
-                tasks.spawn(async move {
-                    let link = flow.link.clone();
-                    if let Err(error) = flow.run(packets).await {
-                        link.count(|counters| counters.failed += 1);
-                        link.note(
-                            Some(connection),
-                            format!(
-                                "cannot reach {}: {error}; is the address right?",
-                                link.upstream
-                            ),
-                        );
-                    }
-                    link.count(|counters| counters.open -= 1);
-                    link.step(&Step::Close(link.place(connection)));
-                    drop(seat);
-                });
-                senders.entry(from).or_insert(inbox)
-            }
-        };
-        if inbox.try_send(packet[..length].to_vec()).is_err() {
-            link.count(|counters| counters.overflowed += 1);
+        let packet = &packet[..length];
+        if senders.get(&from).is_some_and(|flow| flow.comes(Direction::Up, packet)) {
+            continue;
         }
+        while tasks.try_join_next().is_some() {}
+        senders.retain(|_, flow| !flow.held().ended);
+        let Ok(seat) = seats.clone().try_acquire_owned() else {
+            let place = link.place(number);
+            link.step(&Step::Refused(place, Direction::Up, length as u64, Refusal::Crowded));
+            continue;
+        };
+        let flow = Arc::new(Flow::open(link.clone(), socket.clone(), from, number));
+        number += 1;
+        flow.comes(Direction::Up, packet);
+        senders.insert(from, flow.clone());
+        tasks.spawn(async move {
+            flow.run().await;
+            drop(seat);
+        });
     }
 }
 
@@ -81,93 +74,158 @@ struct Flow {
     socket: Arc<UdpSocket>,
     from: SocketAddr,
     connection: u64,
-    /// What is on its way, by the time at which it is due and the order in which it came.
+    held: Mutex<Held>,
+    /// A packet came from the sender.
+    came: Notify,
+}
+
+/// What of a sender is on its way.
+struct Held {
+    /// The packets, by the time at which each is due and the order in which they came.
     waiting: BTreeMap<(u64, u64), (Direction, Vec<u8>)>,
-    held: usize,
+    /// Bytes of each direction.
+    bytes: [usize; 2],
     came: u64,
+    heard: Instant,
+    /// Whether the sender is forgotten. Nothing comes behind that.
+    ended: bool,
 }
 
 impl Flow {
-    fn new(link: Arc<Link>, socket: Arc<UdpSocket>, from: SocketAddr, connection: u64) -> Self {
+    fn open(link: Arc<Link>, socket: Arc<UdpSocket>, from: SocketAddr, connection: u64) -> Self {
         link.count(|counters| {
             (counters.connections, counters.open) = (counters.connections + 1, counters.open + 1)
         });
         link.note(Some(connection), format!("packets of {from}"));
-        Self { link, socket, from, connection, waiting: BTreeMap::new(), held: 0, came: 0 }
+        link.step(&Step::Open(link.place(connection)));
+        let held = Held {
+            waiting: BTreeMap::new(),
+            bytes: [0; 2],
+            came: 0,
+            heard: Instant::now(),
+            ended: false,
+        };
+        Self { link, socket, from, connection, held: Mutex::new(held), came: Notify::new() }
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
-        self.link.step(&Step::Open(self.link.place(self.connection)));
-        let upstream = call(&self.link.upstream).await?;
+    /// Decides what becomes of a packet. False where the sender is forgotten, and nothing is decided.
+    fn comes(&self, direction: Direction, packet: &[u8]) -> bool {
+        let mut held = self.held();
+        if held.ended {
+            return false;
+        }
+        held.heard = Instant::now();
+        let (place, length) = (self.link.place(self.connection), packet.len() as u64);
+        let (size, bytes) = (packet.len() + OVERHEAD, held.bytes[direction as usize]);
+        let step = if self.is_cut() {
+            Step::Refused(place, direction, length, Refusal::Cut)
+        } else if bytes + size > self.link.buffer {
+            Step::Refused(place, direction, length, Refusal::Full)
+        } else {
+            Step::Packet(place, direction, length)
+        };
+        for piece in self.link.step(&step) {
+            if matches!(piece.fate, Fate::Pass | Fate::Overtaken | Fate::Copy) {
+                held.came += 1;
+                held.bytes[direction as usize] += size;
+                let key = (piece.due, held.came);
+                held.waiting.insert(key, (direction, packet.to_vec()));
+            }
+        }
+        self.came.notify_one();
+        true
+    }
+
+    /// Hands on what is due until the sender is forgotten.
+    async fn run(&self) {
+        match call(&self.link.upstream).await {
+            Ok(upstream) => self.carry(&upstream).await,
+            Err(error) => {
+                self.link.count(|counters| counters.failed += 1);
+                let upstream = &self.link.upstream;
+                let what = format!("cannot reach {upstream}: {error}; is the address right?");
+                self.link.note(Some(self.connection), what);
+                self.end(&mut self.held());
+            }
+        }
+    }
+
+    async fn carry(&self, upstream: &UdpSocket) {
         let mut packet = vec![0; MOST_PACKET];
-        let mut heard = Instant::now();
-        loop {
-            let due = self.waiting.keys().next().map(|(due, _)| Duration::from_nanos(*due));
-            let due = due.map_or(heard + IDLE, |due| self.link.line.instant(due));
+        while let Some(next) = self.next() {
             tokio::select! {
-                packet = inbox.recv() => match packet {
-                    Some(packet) => {
-                        heard = Instant::now();
-                        self.comes(Direction::Up, &packet);
-                    }
-                    None => return Ok(()),
-                },
+                () = self.came.notified() => {}
                 // A refusal of the upstream is told by an error, and the next packet may be taken.
                 read = upstream.recv(&mut packet) => if let Ok(length) = read {
-                    heard = Instant::now();
                     self.comes(Direction::Down, &packet[..length]);
                 },
-                () = sleep_until(due) => {
-                    if self.waiting.is_empty() && heard.elapsed() >= IDLE {
-                        return Ok(());
-                    }
-                    self.hand_on(&upstream).await;
-                }
+                () = sleep_until(next) => {}
             }
+            self.hand_on(upstream).await;
         }
     }
 
-    /// Takes a packet, unless the line is cut or too much is held.
-    fn comes(&mut self, direction: Direction, packet: &[u8]) {
-        if self.is_cut() || self.held + packet.len() + OVERHEAD > self.link.buffer {
-            self.link.count(|counters| counters.lost += 1);
-            return;
+    /// When there is something to do; `None` once the sender is forgotten.
+    fn next(&self) -> Option<Instant> {
+        let mut held = self.held();
+        if let Some(((due, _), _)) = held.waiting.first_key_value() {
+            return Some(self.link.line.instant(Duration::from_nanos(*due)));
         }
-        let place = self.link.place(self.connection);
-        for piece in self.link.step(&Step::Packet(place, direction, packet.len() as u64)) {
-            if matches!(piece.fate, Fate::Pass | Fate::Overtaken | Fate::Copy) {
-                self.came += 1;
-                self.held += packet.len() + OVERHEAD;
-                self.waiting.insert((piece.due, self.came), (direction, packet.to_vec()));
-            }
+        if held.heard.elapsed() < IDLE {
+            return Some(held.heard + IDLE);
         }
+        self.end(&mut held);
+        None
     }
 
-    async fn hand_on(&mut self, upstream: &UdpSocket) {
+    async fn hand_on(&self, upstream: &UdpSocket) {
         let now = self.link.line.now();
-        while let Some(entry) = self.waiting.first_entry()
-            && Duration::from_nanos(entry.key().0) <= now
-        {
-            let (direction, packet) = entry.remove();
-            self.held -= packet.len() + OVERHEAD;
-            if self.is_cut() {
-                self.link.count(|counters| counters.lost += 1);
-                continue;
-            }
-            // As on any network, what cannot be sent is lost.
+        while let Some((direction, packet)) = self.due(now) {
             let sent = match direction {
-                Direction::Up => upstream.send(&packet).await,
-                Direction::Down => self.socket.send_to(&packet, self.from).await,
+                _ if self.is_cut() => None,
+                Direction::Up => upstream.send(&packet).await.ok(),
+                Direction::Down => self.socket.send_to(&packet, self.from).await.ok(),
             };
-            self.link.count(|counters| match sent {
-                Ok(count) => counters.moved(direction, count),
-                Err(_) => counters.lost += 1,
-            });
+            match sent {
+                Some(count) => self.link.count(|counters| counters.moved(direction, count)),
+                // As on any network, what cannot be sent is lost.
+                None => self.lose(direction, &packet),
+            }
         }
+    }
+
+    fn due(&self, now: Duration) -> Option<(Direction, Vec<u8>)> {
+        let mut held = self.held();
+        let first = held.waiting.first_entry()?;
+        if Duration::from_nanos(first.key().0) > now {
+            return None;
+        }
+        let (direction, packet) = first.remove();
+        held.bytes[direction as usize] -= packet.len() + OVERHEAD;
+        Some((direction, packet))
+    }
+
+    fn lose(&self, direction: Direction, packet: &[u8]) {
+        let place = self.link.place(self.connection);
+        self.link.step(&Step::Gone(place, direction, packet.len() as u64));
+    }
+
+    /// Forgets the sender. What is still on its way is lost.
+    fn end(&self, held: &mut Held) {
+        held.ended = true;
+        for (direction, packet) in std::mem::take(&mut held.waiting).into_values() {
+            self.lose(direction, &packet);
+        }
+        self.link.step(&Step::Close(self.link.place(self.connection)));
+        self.link.count(|counters| counters.open -= 1);
     }
 
     fn is_cut(&self) -> bool {
         self.link.line.is_cut().0.is_some()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,7 +237,7 @@ async fn call(upstream: &str) -> io::Result<UdpSocket> {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
-        let socket = UdpSocket::bind(any).await?;
+        let socket = bind(any).await?;
         match socket.connect(addr).await {
             Ok(()) => return Ok(socket),
             Err(error) => last = error,
@@ -187,3 +245,7 @@ async fn call(upstream: &str) -> io::Result<UdpSocket> {
     }
     Err(last)
 }
+
+#[cfg(test)]
+#[path = "udp_tests.rs"]
+mod tests;

@@ -1,7 +1,6 @@
 //! A bad network between two programs: see `badnet --help`.
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,8 +10,10 @@ use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::program;
 use tokio::net::TcpListener;
 
+use ivt_base::say::say;
 use ivt_lab::badnet::{
-    BadNet, BadNetOptions, Conditions, LinkOptions, Outage, Profile, control, replay,
+    BadNet, BadNetOptions, Conditions, LinkOptions, Outage, Profile, control, read_conditions,
+    replay,
 };
 
 const HELP: &str = "\
@@ -67,38 +68,41 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         command;
     if profiles {
         for profile in Profile::ALL {
-            println!("{:14} {}", profile.name(), profile.what());
+            say(format_args!("{:14} {}", profile.name(), profile.what()))?;
         }
         return Ok(());
     }
     if let Some(file) = file {
         let replayed = replay(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        println!(
+        say(format_args!(
             "seed {}: {} steps, {} bytes, all decided the same",
             replayed.seed, replayed.steps, replayed.bytes
-        );
+        ))?;
         return Ok(());
     }
     if let Some(path) = conditions {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        options.conditions =
-            toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        options.conditions = read_conditions(&path)?;
     }
     options.conditions.outages.extend(outages);
+    // Before the network, which empties the file of decisions.
+    let page = match control {
+        Some(address) => Some(listener(address).await?),
+        None => None,
+    };
     let net = Arc::new(BadNet::start(options).await?);
-    println!("seed         {}", net.seed());
+    say(format_args!("seed         {}", net.seed()))?;
     for link in net.status().into_iter().flat_map(|line| line.links) {
-        println!("{:12} {} -> {}", link.name, link.listen, link.upstream);
+        say(format_args!("{:12} {} -> {}", link.name, link.listen, link.upstream))?;
     }
-    if let Some(address) = control {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| format!("--control: cannot listen on {address}: {error}; end the program that uses the port, or choose another one"))?;
-        println!("page         http://{}/", listener.local_addr()?);
+    if let Some(listener) = page {
+        say(format_args!("page         http://{}/", listener.local_addr()?))?;
         tokio::spawn(axum::serve(listener, control::router(net.clone(), &hosts)).into_future());
     }
-    std::io::stdout().flush()?;
     Ok(program::stopped().await?)
+}
+
+async fn listener(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("--control: cannot listen on {address}: {error}; end the program that uses the port, or choose another one"))
 }
 
 /// Reads the command line; `None` when help is asked for.
@@ -156,6 +160,31 @@ mod tests {
         assert_eq!(outages, ["every=10m,for=30s".parse().unwrap()]);
         assert!(command("--help").unwrap().is_none());
         assert_eq!(command("--replay f").unwrap().unwrap().replay, Some("f".into()));
+    }
+
+    #[tokio::test]
+    async fn a_page_without_a_port_leaves_the_decisions_of_the_one_before() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(log.path(), "decisions").unwrap();
+        let line = format!(
+            "--link a=127.0.0.1:0,a:1 --control {} --log {}",
+            taken.local_addr().unwrap(),
+            log.path().display()
+        );
+        let error = run(command(&line).unwrap().unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains("--control: cannot listen on"), "{error}");
+        assert_eq!(std::fs::read_to_string(log.path()).unwrap(), "decisions");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_of_the_conditions_is_named_with_its_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[up]\nlos = 0.1").unwrap();
+        let path = file.path().display().to_string();
+        let line = format!("--link a=127.0.0.1:0,a:1 --conditions {path}");
+        let error = run(command(&line).unwrap().unwrap()).await.unwrap_err().to_string();
+        assert_eq!(error, format!("{path}:2: unknown key `los`; did you mean `loss`?"));
     }
 
     #[test]

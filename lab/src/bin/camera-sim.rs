@@ -1,7 +1,6 @@
 //! camera-sim: an emulated camera on the network.
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
@@ -12,6 +11,7 @@ use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::source::Opener;
 use tokio::net::TcpListener;
 
+use ivt_base::say::say;
 use ivt_lab::start::picture::Picture;
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
@@ -82,8 +82,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let Command { mut options, channels, main, sub, picture, control, hosts, list } = command;
     if let Some(list) = list {
-        print!("{}", list());
-        return Ok(());
+        return Ok(say(list().trim_end())?);
     }
     for clip in [&main, &sub] {
         clip.open().await?; // A wrong file is reported at the start and not to the first client.
@@ -107,23 +106,22 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     })?);
     for channel in 0..channels.get().into() {
         for stream in [Stream::Main, Stream::Sub] {
-            println!("{}", camera.rtsp_url(channel, stream));
+            say(camera.rtsp_url(channel, stream))?;
         }
     }
-    println!("http://{}{}", camera.http_addr(), family.page());
-    println!("{}", camera.onvif_url());
+    say(format_args!("http://{}{}", camera.http_addr(), family.page()))?;
+    say(camera.onvif_url())?;
     if let Some(address) = camera.discovery_addr() {
-        println!("WS-Discovery: {address}");
+        say(format_args!("WS-Discovery: {address}"))?;
     }
     if let Some(address) = control {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| port::refusal(address, "--control", &error))?;
-        println!("http://{}/", listener.local_addr()?);
+        say(format_args!("http://{}/", listener.local_addr()?))?;
         tokio::spawn(
             axum::serve(listener, control::router_for(camera.clone(), &hosts)).into_future(),
         );
     }
-    std::io::stdout().flush()?;
     Ok(program::stopped().await?)
 }
 

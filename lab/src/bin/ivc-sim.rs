@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use ivt_base::say::say;
 use ivt_lab::{conformance, scenario};
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
@@ -55,8 +56,13 @@ async fn main() -> ExitCode {
     let options = match parse(words) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
+            return match say(HELP.trim_end()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("ivc-sim: {error}");
+                    ExitCode::FAILURE
+                }
+            };
         }
         Err(error) => {
             eprintln!("ivc-sim: {error}");
@@ -76,10 +82,17 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("page         http://{}/", cloud.http_addr());
-    println!("device URL   {}", cloud.device_url());
-    println!("RTMP URL     {}", cloud.rtmp_url("KEY"));
-    println!("record URL   {}", cloud.record_url("SESSION"));
+    let addresses = format!(
+        "page         http://{}/\ndevice URL   {}\nRTMP URL     {}\nrecord URL   {}",
+        cloud.http_addr(),
+        cloud.device_url(),
+        cloud.rtmp_url("KEY"),
+        cloud.record_url("SESSION")
+    );
+    if let Err(error) = say(addresses) {
+        eprintln!("ivc-sim: {error}");
+        return ExitCode::FAILURE;
+    }
     if let Err(error) = program::stopped().await {
         eprintln!("ivc-sim: cannot wait for signals: {error}");
         return ExitCode::FAILURE;

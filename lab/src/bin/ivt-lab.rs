@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
-use std::io::Write as _;
 use std::process::ExitCode;
 
+use ivt_base::say::say;
 use ivt_lab::start::{Lab, Settings};
 use ivt_sim::program;
 
@@ -35,8 +35,8 @@ async fn main() -> ExitCode {
         Some("start") => Settings::read(words),
         None | Some("--help" | "-h" | "help") => Ok(None),
         Some("--version") => {
-            println!("ivt-lab {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
+            let version = concat!("ivt-lab ", env!("CARGO_PKG_VERSION"));
+            return program::main("ivt-lab", version, Ok(None), run).await;
         }
         Some(other) => {
             eprintln!("ivt-lab: `{other}` is no command; `ivt-lab start` is, see --help");
@@ -57,8 +57,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         lab = Lab::start(&settings) => lab?,
         stopped = program::stopped() => return Ok(stopped?),
     };
-    print!("{}", lab.printed(&settings));
-    std::io::stdout().flush()?;
+    say(lab.printed(&settings).trim_end())?;
     let show = lab.show();
     let shown = async {
         if let Some(show) = show {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ivt_base::say::say;
 use ivt_lab::conformance::tlss::program as conformance;
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::tlss::{Reading, Script, TlssOptions, TlssSim};
@@ -64,8 +65,8 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     port::check(options.bind, "--bind")?;
     port::check(options.http, "--http")?;
     let sim = TlssSim::start(options).await?;
-    println!("page      http://{}/", sim.http_addr());
-    println!("devices   {}", sim.addr());
+    say(format_args!("page      http://{}/", sim.http_addr()))?;
+    say(format_args!("devices   {}", sim.addr()))?;
     Ok(program::stopped().await?)
 }
 

@@ -49,7 +49,7 @@ const IVC: [Row; 40] = [
     ),
     (
         "Packets are JSON in messages of a WebSocket (应用层协议数据包格式)",
-        Ok(&["packet.pieces", "packet.binary", "packet.large", "login.pong"]),
+        Ok(&["packet.pieces", "packet.binary", "packet.large", "close.too_large", "login.pong"]),
     ),
     (
         "Request: req, params, seq (RPC request)",

@@ -61,7 +61,10 @@ fn write(xml: &mut Xml, report: &Report) -> io::Result<()> {
 fn properties(xml: &mut Xml, report: &Report) -> io::Result<()> {
     let subject = printable(&report.subject, MOST_NAME);
     let seed = report.seed.map(|seed| seed.to_string());
-    let all = [("subject", Some(subject)), ("seed", seed)];
+    written(xml, &[("subject", Some(subject)), ("seed", seed)])
+}
+
+fn written(xml: &mut Xml, all: &[(&str, Option<String>)]) -> io::Result<()> {
     xml.create_element("properties").write_inner_content(|xml| {
         for (name, value) in all.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             xml.create_element("property")
@@ -85,11 +88,18 @@ fn test(xml: &mut Xml, case: &Case) -> io::Result<()> {
         .with_attribute(("classname", group))
         .with_attribute(("name", name.as_str()))
         .with_attribute(("time", took.as_str()));
-    if case.verdict == Verdict::Pass {
+    let seed = case.seed().map(|seed| seed.to_string());
+    if case.verdict == Verdict::Pass && seed.is_none() {
         element.write_empty()?;
         return Ok(());
     }
     element.write_inner_content(|xml| {
+        if seed.is_some() {
+            written(xml, &[("seed", seed)])?;
+        }
+        if case.verdict == Verdict::Pass {
+            return Ok(());
+        }
         let protocol = protocol(case);
         match case.verdict {
             Verdict::Fail => {

@@ -131,7 +131,15 @@ pub enum Seen {
     },
 }
 
+/// How the note begins that tells a case's seed.
+const SEED: &str = "seed ";
+
 impl Seen {
+    /// The note that tells what the random choices of a case came from: [`Case::seed`] finds it.
+    pub fn seed(seed: u64, of: &str) -> Self {
+        Self::Note { text: format!("{SEED}{seed} {of}") }
+    }
+
     /// A mark of the direction and the text, as one line of a protocol.
     fn line(&self) -> (&'static str, &str) {
         match self {
@@ -140,6 +148,21 @@ impl Seen {
             Self::Note { text } => ("--", text),
             Self::Picture { text, .. } | Self::Still { text, .. } => ("[]", text),
         }
+    }
+}
+
+impl Case {
+    /// What the random choices of this case came from, where it had some of its own.
+    pub fn seed(&self) -> Option<u64> {
+        self.evidence.iter().find_map(|evidence| match &evidence.what {
+            Seen::Note { text } => text.strip_prefix(SEED)?.split(' ').next()?.parse().ok(),
+            _ => None,
+        })
+    }
+
+    /// The seed behind a name, where there is one: ` (seed 7)`.
+    pub fn seed_told(&self) -> String {
+        self.seed().map_or_else(String::new, |seed| format!(" (seed {seed})"))
     }
 }
 

@@ -144,6 +144,27 @@ fn junit_is_xml_whose_sums_and_verdicts_are_those_of_the_report() {
 }
 
 #[test]
+fn the_seed_of_a_case_is_a_property_of_it_and_stands_behind_its_name() {
+    let mut report = report();
+    for case in &mut report.cases[..2] {
+        let at = Duration::ZERO;
+        case.evidence.push(Evidence { at, what: Seen::seed(12_345, "of the network") });
+    }
+    assert_eq!(report.cases[1].seed(), Some(12_345));
+    assert_eq!(report.cases[2].seed(), None, "{:?}", report.cases[2].evidence);
+    let text = junit(&report);
+    let cases: Vec<_> = text.split("<testcase ").skip(1).collect();
+    let property = r#"<property name="seed" value="12345"/>"#;
+    let has: Vec<_> = cases.iter().map(|case| case.contains(property)).collect();
+    assert_eq!(has, [true, true, false, false], "{text}");
+    // Readers of JUnit expect it before all else.
+    assert!(cases[1].find(property) < cases[1].find("<failure"));
+    assert!(!cases[0].contains("system-out"));
+    let told = summary(&report);
+    assert!(told.contains("fail          rpc.fail (seed 12345): expected"), "{told}");
+}
+
+#[test]
 fn json_is_the_model_with_its_sums() {
     let value: serde_json::Value = serde_json::from_str(&json(&report())).unwrap();
     assert_eq!(value["passed"], false);

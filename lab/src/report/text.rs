@@ -14,7 +14,7 @@ pub fn summary(report: &Report) -> String {
         for case in report.cases.iter().filter(|case| case.verdict == verdict) {
             let (id, reason) = (printable(&case.id, MOST), printable(&case.reason, MOST));
             let reason = reason.replace(['\n', '\r'], " ");
-            let _ = writeln!(out, "{:<13} {id}: {reason}", verdict.word());
+            let _ = writeln!(out, "{:<13} {id}{}: {reason}", verdict.word(), case.seed_told());
         }
     }
     let count = |verdict: Verdict| format!("{} {}", report.count(verdict), verdict.word());

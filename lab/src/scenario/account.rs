@@ -66,7 +66,8 @@ impl Account<'_> {
             ));
         }
         if let Ok(seed) = self.run.stage.network().map(Network::seed) {
-            evidence.push(note(Duration::ZERO, format!("the network's seed is {seed}")));
+            let what = Shown::seed(seed, "is that of the network's chances");
+            evidence.push(Evidence { at: Duration::ZERO, what });
         }
         for info in self.run.stage.cloud.streams().iter().filter(|info| info.publishes > 0) {
             let size = info.dimensions.map_or("no size".into(), |(w, h)| format!("{w}x{h}"));

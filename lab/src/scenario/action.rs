@@ -18,6 +18,28 @@ const ACTIONS: &[&str] = &[
     "call", "notify", "raw", "hang_up", "faults", "answers", "camera", "alarm", "network", "agent",
     "login", "pause",
 ];
+/// The keys that go with some of the actions.
+const BESIDE: &[&str] = &[
+    "params",
+    "answer",
+    "error",
+    "save",
+    "times",
+    "bytes",
+    "camera_number",
+    "channel",
+    "lasts",
+    "on",
+    "seconds",
+    "active",
+    "cut",
+    "heal",
+    "profile",
+    "conditions",
+];
+/// Why packets of UDP are nothing that a scenario can trouble, and what can.
+pub(super) const TCP_ONLY: &str = "the network of a scenario carries TCP alone, which comes whole and in order; \
+     for packets of UDP start badnet with a link of udp: (docs/badnet.md)";
 /// Most times that a text is sent.
 const MAX_TIMES: i64 = 100_000;
 /// Longest text that is sent, in bytes.
@@ -27,7 +49,16 @@ const CLOCK_HZ: f64 = 90_000.0;
 
 /// What a step does; `None` after a mistake, which is noted.
 pub(super) fn action(fields: &mut Fields<'_>, cameras: usize) -> Option<Action> {
-    Some(match fields.one_of(ACTIONS)? {
+    let action = any(fields, cameras);
+    if action.is_none() {
+        fields.pass_over(ACTIONS);
+        fields.pass_over(BESIDE);
+    }
+    action
+}
+
+fn any(fields: &mut Fields<'_>, cameras: usize) -> Option<Action> {
+    Some(match fields.one_of(ACTIONS, BESIDE)? {
         "call" => call(fields)?,
         "notify" => Action::Notify { event: fields.text("notify")?, params: fields.json("params") },
         "raw" => {
@@ -94,13 +125,25 @@ pub(super) fn saved(fields: &mut Fields<'_>) -> Vec<(String, String)> {
 
 /// The conditions of a table: a `profile`, or `conditions` of its own.
 pub(super) fn conditions(fields: &mut Fields<'_>) -> Option<Conditions> {
-    let conditions: Conditions = match fields.one_of(&["profile", "conditions"])? {
+    let key = fields.one_of(&["profile", "conditions"], &[])?;
+    // A profile is for every transport, and does what it can.
+    let is_own = key == "conditions";
+    let conditions: Conditions = match key {
         "profile" => fields.parsed::<Profile>("profile")?.conditions(),
         _ => fields.typed("conditions")?,
     };
     if let Err(error) = conditions.check() {
         fields.wrong(error);
         return None;
+    }
+    if is_own {
+        for (name, way) in [("up", &conditions.up), ("down", &conditions.down)] {
+            for (key, share) in [("reorder", way.reorder), ("duplicate", way.duplicate)] {
+                if share > 0.0 {
+                    fields.wrong(format!("conditions.{name}.{key} has no effect: {TCP_ONLY}"));
+                }
+            }
+        }
     }
     Some(conditions)
 }
@@ -157,7 +200,7 @@ fn channel(fields: &mut Fields<'_>) -> Option<usize> {
 
 fn network(fields: &mut Fields<'_>) -> Option<Action> {
     let line = fields.word("network", &Line::ALL)?;
-    let order = match fields.one_of(&["cut", "heal", "profile", "conditions"])? {
+    let order = match fields.one_of(&["cut", "heal", "profile", "conditions"], &[])? {
         "cut" => {
             let cuts = [("hold", Cut::Hold), ("reset", Cut::Reset), ("half_open", Cut::HalfOpen)];
             NetworkOrder::Cut(fields.word("cut", &cuts)?)

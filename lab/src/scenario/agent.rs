@@ -1,99 +1,30 @@
-//! The agent as a program: its configuration, its process, and its log.
+//! The agent as a program: its configuration, and its process.
 
-use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ivt_base::process_group::Group;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// Most lines of the log that are kept; the oldest go first.
-const MAX_LINES: usize = 4000;
-/// Longest line of the log, in bytes.
-const MAX_LINE: usize = 2000;
+use super::log::Log;
+use super::pulse::{Pulse, Slot, locked};
+
 /// How long the agent may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// What the agent has written, all its runs one after the other.
-#[derive(Clone)]
-pub(super) struct Log {
-    began: Instant,
-    lines: Arc<Mutex<Lines>>,
-}
-
-#[derive(Default)]
-struct Lines {
-    kept: VecDeque<(Duration, String)>,
-    dropped: usize,
-}
-
-impl Log {
-    pub(super) fn new(began: Instant) -> Self {
-        Self { began, lines: Arc::default() }
-    }
-
-    /// The lines that are kept, each with its time since the start.
-    pub(super) fn lines(&self) -> Vec<(Duration, String)> {
-        self.lock().kept.iter().cloned().collect()
-    }
-
-    /// Number of lines that were dropped because there were too many.
-    pub(super) fn dropped(&self) -> usize {
-        self.lock().dropped
-    }
-
-    fn add(&self, line: String) {
-        let mut lines = self.lock();
-        lines.kept.push_back((self.began.elapsed(), line));
-        if lines.kept.len() > MAX_LINES {
-            lines.kept.pop_front();
-            lines.dropped += 1;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn follow(self, output: impl AsyncRead + Unpin) {
-        let mut output = BufReader::new(output);
-        let mut line = Vec::new();
-        loop {
-            let taken = match output.fill_buf().await {
-                Ok([]) | Err(_) => break,
-                Ok(bytes) => {
-                    let end = bytes.iter().position(|byte| *byte == b'\n');
-                    let part = &bytes[..end.unwrap_or(bytes.len())];
-                    let room = MAX_LINE.saturating_sub(line.len());
-                    line.extend_from_slice(&part[..part.len().min(room)]);
-                    if end.is_some() {
-                        self.add(String::from_utf8_lossy(&line).into_owned());
-                        line.clear();
-                    }
-                    part.len() + usize::from(end.is_some())
-                }
-            };
-            output.consume(taken);
-        }
-        if !line.is_empty() {
-            self.add(String::from_utf8_lossy(&line).into_owned());
-        }
-    }
-}
 
 /// The agent: a program that runs or does not.
 pub(super) struct Agent {
     program: PathBuf,
     config: PathBuf,
+    /// What stands in the configuration.
+    text: String,
     log: Log,
-    process: Option<Group>,
+    process: Slot,
 }
 
 impl Agent {
@@ -108,20 +39,27 @@ impl Agent {
         log: Log,
     ) -> Result<Self, String> {
         let path = folder.join("agent.toml");
-        let write = || -> io::Result<()> {
+        let write = || -> io::Result<String> {
             let text = toml::to_string(config).map_err(io::Error::other)?;
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&path)?.write_all(text.as_bytes())
+            options.open(&path)?.write_all(text.as_bytes())?;
+            Ok(text)
         };
-        write().map_err(|error| match error.kind() {
+        let text = write().map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull => format!(
                 "the disk of {} is full: make room, or name another folder in TMPDIR",
                 folder.display()
             ),
             _ => format!("{} cannot be written: {error}", path.display()),
         })?;
-        Ok(Self { program: program.to_owned(), config: path, log, process: None })
+        Ok(Self { program: program.to_owned(), config: path, text, log, process: Slot::default() })
+    }
+
+    /// What tells when the program ends though nobody asks it to.
+    pub(super) fn pulse(&self) -> Pulse {
+        let config = (self.config.clone(), self.text.clone());
+        Pulse::new(config, self.log.clone(), self.process.clone())
     }
 
     /// Starts the program, unless it runs.
@@ -129,7 +67,7 @@ impl Agent {
     /// # Errors
     /// When it is not there or cannot be started.
     pub(super) fn start(&mut self) -> Result<(), String> {
-        if self.process.is_some() {
+        if locked(&self.process).is_some() {
             return Ok(());
         }
         let mut command = Command::new(&self.program);
@@ -143,12 +81,12 @@ impl Agent {
             )
         })?;
         if let Some(output) = child.stdout.take() {
-            tokio::spawn(self.log.clone().follow(output));
+            self.log.take(output);
         }
         if let Some(output) = child.stderr.take() {
-            tokio::spawn(self.log.clone().follow(output));
+            self.log.take(output);
         }
-        self.process = Some(Group::of(child));
+        *locked(&self.process) = Some(Group::of(child));
         Ok(())
     }
 
@@ -157,7 +95,7 @@ impl Agent {
     /// # Errors
     /// When it does not end in time; it is killed then.
     pub(super) async fn stop(&mut self) -> Result<(), String> {
-        let Some(mut process) = self.process.take() else { return Ok(()) };
+        let Some(mut process) = locked(&self.process).take() else { return Ok(()) };
         process.ask();
         match timeout(GRACE, process.wait()).await {
             Ok(_) => Ok(()),
@@ -167,7 +105,7 @@ impl Agent {
 
     /// Kills it, as a power cut would.
     pub(super) fn kill(&mut self) {
-        self.process = None;
+        *locked(&self.process) = None;
     }
 }
 
@@ -183,18 +121,12 @@ pub(super) fn merge(table: &mut toml::Table, more: &toml::Table) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Instant;
 
-    #[tokio::test]
-    async fn lines_are_bounded_in_number_and_length() {
-        let log = Log::new(Instant::now());
-        let long = format!("{}\nshort\nno end", "x".repeat(10 * MAX_LINE));
-        log.clone().follow(long.as_bytes()).await;
-        let lines: Vec<_> = log.lines().into_iter().map(|(_, line)| line).collect();
-        assert_eq!((lines[0].len(), &*lines[1], &*lines[2]), (MAX_LINE, "short", "no end"));
-        (0..MAX_LINES).for_each(|n| log.add(n.to_string()));
-        assert_eq!((log.lines().len(), log.dropped()), (MAX_LINES, 3));
-    }
+    use super::super::pulse::Ended;
+    use super::super::settings::Lines;
+    use super::*;
 
     #[test]
     fn sections_are_merged_and_keys_replaced() {
@@ -230,5 +162,60 @@ mod tests {
         }
         assert!(log.lines()[0].1.starts_with("--config "), "{:?}", log.lines());
         agent.stop().await.unwrap();
+    }
+
+    /// An agent that runs, whose program is this script.
+    fn started(script: &str, config: &str) -> (tempfile::TempDir, Agent) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let log = Log::new(Instant::now());
+        let mut agent = Agent::new(&program, folder.path(), &config.parse().unwrap(), log).unwrap();
+        // The file is busy while a program of another test begins, which has it open until then.
+        while let Err(error) = agent.start() {
+            assert!(error.contains("busy"), "{error}");
+        }
+        (folder, agent)
+    }
+
+    /// How a program ends that is this script.
+    async fn ended(script: &str, config: &str) -> Ended {
+        let (_folder, agent) = started(script, config);
+        let mut pulse = agent.pulse();
+        loop {
+            if let Some(ended) = pulse.ended() {
+                return ended;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_ends_by_itself_is_told_with_the_line_of_the_scenario() {
+        let lines = Lines::from([("record.spool".to_owned(), 8), ("channel".to_owned(), 9)]);
+        let told = |ended: Ended| ended.told(Path::new("my.toml"), &lines);
+        let config = "[record]\nspool = 'x'\n[[channel]]\nbackend = 'y'\n[cloud]\nurl = 'z'\n";
+        for (said, wants) in [
+            ("echo \"ivt-agent: $2:8: is wrong\" >&2; echo more", "): my.toml:8: is wrong"),
+            ("echo \"ivt-agent: $2:2: has no camera\" >&2", "): my.toml:9: has no camera"),
+            ("echo \"ivt-agent: $2:5: is wrong\" >&2", "): is wrong"),
+            ("echo '[0 ERROR agent] no room'; echo bye", "): [0 ERROR agent] no room"),
+            ("echo bye", "): bye"),
+            ("", "said nothing"),
+        ] {
+            let told = told(ended(&format!("{said}\nexit 3"), config).await);
+            let begins = told.starts_with("the agent ended by itself (exit status: 3)");
+            assert!(begins && told.ends_with(wants), "{told}: expected {wants}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_ended_by_the_runner_is_not_told() {
+        let (_folder, mut agent) = started("exec sleep 600", "");
+        let mut pulse = agent.pulse();
+        assert!(pulse.ended().is_none());
+        agent.stop().await.unwrap();
+        assert!(pulse.ended().is_none());
     }
 }

@@ -58,10 +58,12 @@ impl Course {
                 }
             }
             (false, hold) if expect.never => {
-                if passed >= hold.unwrap_or(patience) {
-                    Outcome::Met(now)
-                } else {
+                if passed < hold.unwrap_or(patience) {
                     Outcome::Open
+                } else if look.unknown {
+                    Outcome::Failed(now, look.instead.clone())
+                } else {
+                    Outcome::Met(now)
                 }
             }
             (false, Some(_)) if self.met.is_some() => {
@@ -78,7 +80,7 @@ impl Course {
 
 /// What the last look of all decides.
 pub(super) fn end(expect: &Expect, since: Duration, now: Duration, look: &Look) -> Outcome {
-    if look.met == expect.never {
+    if look.met == expect.never || expect.never && look.unknown {
         let why = if look.met { "it was so".to_owned() } else { look.instead.clone() };
         return Outcome::Failed(now, why);
     }
@@ -140,7 +142,8 @@ mod tests {
     fn outcome(keys: &str, looks: &[(u64, bool)]) -> Outcome {
         let (expect, mut course) = (expect(keys), Course::default());
         let time = |tenths: u64| Duration::from_millis(tenths * 100);
-        let look = |met: bool| Look { met, instead: if met { "" } else { "it rained" }.into() };
+        let instead = |met: bool| if met { "" } else { "it rained" }.to_owned();
+        let look = |met: bool| Look { met, unknown: false, instead: instead(met) };
         if !expect.at_end {
             for (at, met) in looks {
                 let outcome =
@@ -190,9 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn what_must_not_be_fails_where_it_cannot_be_told() {
+        let second = Duration::from_secs;
+        let lost = Look { met: false, unknown: true, instead: "1 more came".into() };
+        let failed = Outcome::Failed(second(3), "1 more came".into());
+        for keys in ["never = true\nwithin = '2s'", "never = true\nfor = '2s'"] {
+            let (expect, mut course) = (expect(keys), Course::default());
+            let mut at = |now| course.go_on(&expect, expect.within, second(1), second(now), &lost);
+            assert_eq!((at(2), at(3)), (Outcome::Open, failed.clone()), "{keys}");
+        }
+        let at_end = expect("never = true\nat = 'end'");
+        assert_eq!(end(&at_end, second(1), second(3), &lost), failed);
+    }
+
+    #[test]
     fn of_looks_that_are_the_same_the_first_and_the_last_are_kept() {
         let mut looks = Looks::default();
-        let look = |met| Look { met, instead: String::new() };
+        let look = |met| Look { met, unknown: false, instead: String::new() };
         for (at, met) in
             [(1, false), (2, false), (3, false), (4, true), (5, false), (6, true), (7, true)]
         {

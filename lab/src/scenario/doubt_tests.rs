@@ -101,10 +101,10 @@ fn fulfilling(subject: &Subject) -> Gathered {
         Countable::Alarm(pattern) => {
             let each = (1..=many).map(|n| (at(n), example(&pattern.0).unwrap()));
             let stranger = std::iter::once((at(0), json!({ "stranger": 1 })));
-            Gathered::Alarms(stranger.chain(each).collect())
+            Gathered::Alarms(stranger.chain(each).collect(), 0)
         }
         Countable::Order { like, .. } => Gathered::Orders(lines(like), 0),
-        Countable::Log(like) => Gathered::Log(lines(like)),
+        Countable::Log(like) => Gathered::Log(lines(like), 0),
     }
 }
 
@@ -180,8 +180,8 @@ fn each_time_of_each_scenario_that_ships_can_fail() {
     for scenario in shipped() {
         for expect in &scenario.expects {
             let (mut looks, since) = (Looks::default(), Duration::from_secs(100));
-            let unmet = || Look { met: false, instead: "something else".into() };
-            let met = || Look { met: true, instead: String::new() };
+            let unmet = || Look { met: false, unknown: false, instead: "something else".into() };
+            let met = || Look { met: true, unknown: false, instead: String::new() };
             // Later than it has to stay so: "not for 5 s" is true of the time before.
             let hold = expect.hold.map_or(Duration::ZERO, |hold| hold + Duration::from_secs(1));
             let soon = expect.not_before.max(hold).max(Duration::from_millis(500));

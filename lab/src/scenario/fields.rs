@@ -94,6 +94,22 @@ impl<'a> Fields<'a> {
         self.source.wrong(self.offset, format!("{}: {what}", self.name));
     }
 
+    /// Notes a mistake at a place in the text.
+    pub(super) fn wrong_at(&self, offset: usize, what: impl Into<String>) {
+        self.source.wrong(offset, what);
+    }
+
+    /// The line of a place in the text.
+    pub(super) fn line_of(&self, offset: usize) -> usize {
+        self.source.line(offset)
+    }
+
+    /// The table under a key that was not taken yet, and stays.
+    pub(super) fn peek(&self, key: &str) -> Option<&'a DeTable<'a>> {
+        let (.., value) = self.rest.iter().find(|(name, ..)| *name == key)?;
+        value.get_ref().as_table()
+    }
+
     /// Whether the key stands in the table and was not taken yet.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.asked.push(key);
@@ -244,8 +260,13 @@ impl<'a> Fields<'a> {
         tables
     }
 
-    /// What of the keys in `of` stands in the table: it has to be exactly one.
-    pub(super) fn one_of(&mut self, of: &'static [&'static str]) -> Option<&'static str> {
+    /// What of the keys in `of` stands in the table: it has to be exactly one. Those in `beside` go with some of them, and
+    /// are no slip of any.
+    pub(super) fn one_of(
+        &mut self,
+        of: &'static [&'static str],
+        beside: &[&str],
+    ) -> Option<&'static str> {
         let there: Vec<_> = of.iter().copied().filter(|key| self.has(key)).collect();
         match *there {
             [one] => return Some(one),
@@ -253,7 +274,7 @@ impl<'a> Fields<'a> {
                 let unknown = self.rest.iter().map(|(name, ..)| *name);
                 let known = self.asked.clone();
                 let slip = unknown
-                    .filter(|name| !known.contains(name))
+                    .filter(|name| !known.contains(name) && !beside.contains(name))
                     .find_map(|name| nearest(name, of.iter().copied()).map(|near| (name, near)));
                 match slip {
                     // The key is named as an unknown one.
@@ -267,6 +288,11 @@ impl<'a> Fields<'a> {
             )),
         }
         None
+    }
+
+    /// Says nothing of these keys where they are left: whether they are right depends on one that is wrong.
+    pub(super) fn pass_over(&mut self, keys: &[&str]) {
+        self.rest.retain(|(name, ..)| !keys.contains(name));
     }
 
     /// Names the keys that nobody has asked for.

@@ -9,6 +9,7 @@ use ivt_sim::cloud::{Answers, Faults, Login};
 use serde_json::Value;
 
 use super::pattern::{Bound, Pattern};
+use super::settings::Lines;
 use crate::badnet::{Conditions, Cut};
 
 /// A scenario as it was read.
@@ -16,6 +17,8 @@ use crate::badnet::{Conditions, Cut};
 pub struct Scenario {
     /// The file that it stands in.
     pub file: PathBuf,
+    /// What reports call it.
+    pub(super) id: String,
     /// What it shows, in a sentence.
     pub name: String,
     /// Why it matters, for people.
@@ -32,9 +35,32 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The name of the file without its ending.
+    /// The name of the file without its ending, or more where others have the same: see [`tell_apart`].
     pub fn id(&self) -> String {
-        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        self.id.clone()
+    }
+}
+
+/// Gives each scenario an id of its own: those whose files have the same name have their folder before it, `lab.reboot`,
+/// and a number behind it where that is the same, too.
+pub(super) fn tell_apart(scenarios: &mut [Scenario]) {
+    let same = |scenarios: &[Scenario], id: &str| scenarios.iter().filter(|s| s.id == id).count();
+    let stems: Vec<String> = scenarios.iter().map(Scenario::id).collect();
+    for scenario in scenarios.iter_mut() {
+        if stems.iter().filter(|stem| **stem == scenario.id).count() > 1 {
+            let folder = std::path::absolute(&scenario.file).ok();
+            let folder = folder.as_deref().and_then(|file| file.parent()?.file_name());
+            if let Some(folder) = folder {
+                scenario.id = format!("{}.{}", folder.to_string_lossy(), scenario.id);
+            }
+        }
+    }
+    for at in 1..scenarios.len() {
+        let (id, mut number) = (scenarios[at].id(), 2);
+        while same(&scenarios[..at], &scenarios[at].id) > 0 {
+            scenarios[at].id = format!("{id}-{number}");
+            number += 1;
+        }
     }
 }
 
@@ -49,6 +75,8 @@ pub(super) struct DevicePart {
     pub(super) settings: toml::Table,
     /// Keys of each `[[channel]]` beside those that the runner makes.
     pub(super) channel: toml::Table,
+    /// Where the keys of both stand.
+    pub(super) lines: Lines,
 }
 
 /// `[cloud]`.
@@ -88,6 +116,19 @@ pub(super) enum Backend {
 pub(super) struct NetworkPart {
     pub(super) seed: Option<u64>,
     pub(super) lines: Vec<(Line, Conditions)>,
+}
+
+impl NetworkPart {
+    /// Whether the scenario names this piece.
+    pub(super) fn has(&self, line: Line) -> bool {
+        self.lines.iter().any(|(other, _)| *other == line)
+    }
+
+    /// Whether there is something that an order to this piece reaches.
+    pub(super) fn reaches(&self, line: Line) -> bool {
+        let shares = matches!(line, Line::Cloud | Line::Rtmp | Line::Store);
+        self.has(line) || shares && self.has(Line::Uplink)
+    }
 }
 
 /// A piece of network.
@@ -255,4 +296,29 @@ pub(super) enum Countable {
     Order { number: usize, like: String },
     /// Lines of the agent's log.
     Log(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::read::parse;
+    use super::*;
+
+    #[test]
+    fn scenarios_whose_files_have_the_same_name_are_told_apart() {
+        for (files, ids) in [
+            (&["/a/x.toml", "/b/y.toml"][..], &["x", "y"][..]),
+            (&["/a/x.toml", "/b/x.toml", "/b/y.toml"], &["a.x", "b.x", "y"]),
+            (&["/a/b/x.toml", "/c/b/x.toml", "/c/b/x-2.toml"], &["b.x", "b.x-2", "x-2"]),
+            (&["/x.toml", "/x.toml", "/x.toml", "/x-2.toml"], &["x", "x-2", "x-3", "x-2-2"]),
+        ] {
+            let text = "name = 'x'\n[[step]]\ncall = 'x'";
+            let read = |file: &&str| parse(Path::new(file), text).unwrap();
+            let mut scenarios: Vec<_> = files.iter().map(read).collect();
+            tell_apart(&mut scenarios);
+            let told: Vec<_> = scenarios.iter().map(Scenario::id).collect();
+            assert_eq!(told, ids);
+        }
+    }
 }

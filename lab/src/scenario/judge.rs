@@ -18,6 +18,8 @@ const MOST: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) met: bool,
+    /// Whether it cannot be told, since not all that came was kept: what was not met may have been.
+    pub(super) unknown: bool,
     /// What there is in the place of what is expected; empty when it is met.
     pub(super) instead: String,
 }
@@ -28,10 +30,12 @@ pub(super) enum Gathered {
     Facts(Facts),
     /// The packets that were not looked at before, and how many were not kept.
     Packets(Vec<Seen>, u64),
-    Alarms(Vec<(Duration, Value)>),
+    /// Alarms, and how many older ones were not kept.
+    Alarms(Vec<(Duration, Value)>, u64),
     /// Orders of a camera, and how many were not kept.
     Orders(Vec<(Duration, String)>, u64),
-    Log(Vec<(Duration, String)>),
+    /// Lines of the log, and how many older ones were not kept.
+    Log(Vec<(Duration, String)>, u64),
 }
 
 /// Looks at one subject again and again. Packets are looked at once each.
@@ -68,15 +72,17 @@ impl Judge {
 
     /// Judges what was gathered.
     pub(super) fn weigh(&mut self, gathered: &Gathered) -> Look {
-        let instead = match (&self.subject, gathered) {
-            (Subject::Facts { clauses, .. }, Gathered::Facts(facts)) => missing(clauses, facts),
+        let (instead, unknown) = match (&self.subject, gathered) {
+            (Subject::Facts { clauses, .. }, Gathered::Facts(facts)) => {
+                (missing(clauses, facts), false)
+            }
             (Subject::Count(count), gathered) => {
                 let count = count.clone();
                 self.count(&count, gathered)
             }
-            (Subject::Facts { .. }, _) => vec!["no facts are known".to_owned()],
+            (Subject::Facts { .. }, _) => (vec!["no facts are known".to_owned()], true),
         };
-        Look { met: instead.is_empty(), instead: instead.join("; ") }
+        Look { met: instead.is_empty(), unknown, instead: instead.join("; ") }
     }
 
     /// What it judges by now.
@@ -114,40 +120,50 @@ impl Judge {
     /// How many there are of what is counted.
     pub(super) fn number(&self, of: &Countable, gathered: &Gathered) -> usize {
         match (of, gathered) {
-            (Countable::Alarm(pattern), Gathered::Alarms(alarms)) => {
+            (Countable::Alarm(pattern), Gathered::Alarms(alarms, _)) => {
                 let alarms = alarms.iter().filter(|(at, _)| *at >= self.from);
                 alarms.filter(|(_, alarm)| pattern.fits(alarm)).count()
             }
             (Countable::Order { like: pattern, .. }, Gathered::Orders(lines, _))
-            | (Countable::Log(pattern), Gathered::Log(lines)) => {
+            | (Countable::Log(pattern), Gathered::Log(lines, _)) => {
                 lines.iter().filter(|(at, line)| *at >= self.from && like(pattern, line)).count()
             }
             _ => self.found.len(),
         }
     }
 
-    fn count(&mut self, count: &Count, gathered: &Gathered) -> Vec<String> {
-        let lost = match gathered {
-            Gathered::Packets(seen, not_kept) => {
-                self.take(count, seen);
-                if self.counts_packets() { *not_kept } else { 0 }
-            }
-            Gathered::Orders(_, not_kept) => *not_kept,
-            _ => 0,
-        };
+    /// What is wrong with what is counted, and whether that cannot be told for what was not kept.
+    fn count(&mut self, count: &Count, gathered: &Gathered) -> (Vec<String>, bool) {
+        if let Gathered::Packets(seen, _) = gathered {
+            self.take(count, seen);
+        }
+        let lost = self.lost(gathered);
         let number = self.number(&count.of, gathered);
         let mut wrong = self.order(count);
         if !count.count.holds(number as f64) {
             wrong.push(format!("{number} were seen, expected {}", count.count));
         }
-        if lost > 0 {
-            wrong.push(format!("{lost} more came than are looked at"));
+        // Whatever else came, it takes nothing away from a number that only has to be reached.
+        let only_grows =
+            !count.count.is_upper() && count.rising.is_none() && count.spacing.is_none();
+        let unknown = lost > 0 && !(only_grows && wrong.is_empty());
+        if unknown {
+            wrong.push(format!("it cannot be told: {lost} more came than are kept"));
         }
-        wrong
+        (wrong, unknown)
     }
 
-    fn counts_packets(&self) -> bool {
-        matches!(&self.subject, Subject::Count(count) if matches!(count.of, Countable::FromDevice(_) | Countable::ToDevice(_)))
+    /// Number of things that may have counted and were not kept.
+    fn lost(&self, gathered: &Gathered) -> u64 {
+        // Of alarms and lines the oldest go first, so that one from before is a sign that none is missing.
+        let since = |first: Option<Duration>| first.is_none_or(|first| first >= self.from);
+        match gathered {
+            Gathered::Facts(_) => 0,
+            Gathered::Packets(_, lost) | Gathered::Orders(_, lost) => *lost,
+            Gathered::Alarms(kept, lost) if since(kept.first().map(|(at, _)| *at)) => *lost,
+            Gathered::Log(kept, lost) if since(kept.first().map(|(at, _)| *at)) => *lost,
+            Gathered::Alarms(..) | Gathered::Log(..) => 0,
+        }
     }
 
     /// Looks at packets that were not looked at yet.
@@ -216,13 +232,19 @@ fn gather(subject: &Subject, next: usize, stage: &Stage, watch: &Watch) -> Gathe
         Countable::Alarm(_) => {
             let since = |alarm: &AlarmInfo| alarm.at.saturating_duration_since(stage.began);
             let alarms = stage.device.alarms();
-            Gathered::Alarms(alarms.iter().map(|alarm| (since(alarm), told(alarm))).collect())
+            // They are numbered from 1.
+            let lost = alarms.first().map_or(0, |alarm| alarm.number.saturating_sub(1));
+            let alarms = alarms.iter().map(|alarm| (since(alarm), told(alarm))).collect();
+            Gathered::Alarms(alarms, lost)
         }
         Countable::Order { number, .. } => {
             let (orders, not_kept) = watch.orders(*number);
             Gathered::Orders(orders, not_kept)
         }
-        Countable::Log(_) => Gathered::Log(stage.log.lines()),
+        Countable::Log(_) => {
+            let (lines, dropped) = stage.log.all();
+            Gathered::Log(lines, dropped as u64)
+        }
     }
 }
 
@@ -285,12 +307,49 @@ mod tests {
         let lines = || [0, 2, 3].map(|at| (Duration::from_secs(at), "Stop".to_owned())).to_vec();
         let order = Countable::Order { number: 0, like: "Stop".into() };
         let log = Countable::Log("St*".into());
-        for (of, gathered) in [(order, Gathered::Orders(lines(), 0)), (log, Gathered::Log(lines()))]
+        for (of, gathered) in
+            [(order, Gathered::Orders(lines(), 0)), (log, Gathered::Log(lines(), 0))]
         {
             let (mut judge, count) = judge(of, None, None);
             assert!(judge.weigh(&gathered).met);
             assert_eq!(judge.number(&count.of, &gathered), 2);
         }
+    }
+
+    #[test]
+    fn what_was_not_kept_leaves_open_whatever_it_could_change() {
+        let keepalive = || Countable::FromDevice(Pattern(json!({ "req": "Keepalive" })));
+        let packets = |lost| {
+            let packet = r#"{"req":"Keepalive","seq":1}"#;
+            Gathered::Packets(vec![seen(2, Direction::FromDevice, packet)], lost)
+        };
+        for (bound, lost, met, unknown) in [
+            (">= 1", 0, true, false),
+            (">= 1", 1, true, false),
+            (">= 2", 0, false, false),
+            (">= 2", 1, false, true),
+            ("<= 1", 0, true, false),
+            ("<= 1", 1, false, true),
+        ] {
+            let (_, count) = judge(keepalive(), None, None);
+            let count = Count { count: bound.parse().unwrap(), ..count };
+            let look = Judge::new(Subject::Count(count), Duration::ZERO).weigh(&packets(lost));
+            assert_eq!((look.met, look.unknown), (met, unknown), "{bound} {lost}: {look:?}");
+        }
+        let (mut rising, _) = judge(keepalive(), Some("/seq"), None);
+        assert!(rising.weigh(&packets(1)).unknown, "those between are not known");
+        // Of what is kept from the newest on, only what is as new as the event counts.
+        let line = |at: u64| vec![(Duration::from_secs(at), "a line".to_owned())];
+        let alarm = |at: u64| vec![(Duration::from_secs(at), json!({}))];
+        for (at, unknown) in [(0, false), (1, true), (2, true)] {
+            let (mut log, _) = judge(Countable::Log("fatal*".into()), None, None);
+            assert_eq!(log.weigh(&Gathered::Log(line(at), 1)).unknown, unknown, "log {at}");
+            let pattern = Pattern(json!({ "type": "motion" }));
+            let (mut alarms, _) = judge(Countable::Alarm(pattern), None, None);
+            assert_eq!(alarms.weigh(&Gathered::Alarms(alarm(at), 1)).unknown, unknown, "{at}");
+        }
+        let (mut note, _) = judge(Countable::Note("login refused*".into()), None, None);
+        assert!(note.weigh(&packets(1)).unknown, "remarks are among the packets");
     }
 
     #[test]

@@ -65,18 +65,17 @@ fn links(
     cloud: &CloudSim,
     cameras: &[CameraSim],
 ) -> Result<Vec<LinkOptions>, WrongLink> {
-    let has = |line: Line| part.lines.iter().any(|(other, _)| *other == line);
     let link = |name: &str, to: SocketAddr| LinkOptions::tcp(name, "127.0.0.1:0", &to.to_string());
     let (http, rtmp) = (cloud.http_addr(), cloud.rtmp_addr());
     let mut links = Vec::new();
     for (line, to) in [(Line::Cloud, http), (Line::Rtmp, rtmp), (Line::Store, http)] {
-        if has(line) {
+        if part.has(line) {
             links.push(link(line.name(), to)?);
-        } else if has(Line::Uplink) {
+        } else if part.has(Line::Uplink) {
             links.push(link(line.name(), to)?.over(Line::Uplink.name()));
         }
     }
-    if has(Line::Camera) {
+    if part.has(Line::Camera) {
         for (number, camera) in cameras.iter().enumerate() {
             let line = Line::Camera.name();
             links.push(link(&format!("rtsp{number}"), camera.addr())?.over(line));

@@ -1,7 +1,6 @@
 //! `ivc-sim run`: the command line.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,11 +14,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::fields::time;
-use super::format::Scenario;
+use super::format::{Scenario, tell_apart};
 use super::read::read;
 use super::run::{case, run};
 use super::stage::{Setting, beside};
 use crate::report::{Case, Outputs, Report, summary};
+use crate::terminal::say;
 
 const HELP: &str = "\
 ivc-sim run: runs scenarios, which are described in docs/scenarios.md
@@ -61,7 +61,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let command = match parse(words) {
         Ok(Some(command)) => command,
         Ok(None) => {
-            print!("{HELP}{}", Outputs::HELP);
+            say(format!("{HELP}{}", Outputs::HELP).trim_end());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -71,13 +71,14 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     };
     let (scenarios, wrong): (Vec<_>, Vec<_>) =
         command.files.iter().map(|file| read(file)).partition(Result::is_ok);
-    let scenarios: Vec<Scenario> = scenarios.into_iter().flatten().collect();
+    let mut scenarios: Vec<Scenario> = scenarios.into_iter().flatten().collect();
+    tell_apart(&mut scenarios);
     wrong.iter().filter_map(|result| result.as_ref().err()).for_each(|error| eprintln!("{error}"));
     if !wrong.is_empty() {
         return ExitCode::from(2);
     }
     if command.check {
-        println!("{} scenarios are well written", scenarios.len());
+        say(format_args!("{} scenarios are well written", scenarios.len()));
         return ExitCode::SUCCESS;
     }
     if let Err(error) = command.outputs.check() {
@@ -104,7 +105,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     };
     end_all().await;
     // A reader that has gone away is no reason to write no report.
-    let _ = write!(std::io::stdout(), "{}", summary(&report));
+    say(summary(&report).trim_end());
     if let Err(error) = command.outputs.write(&report) {
         eprintln!("ivc-sim run: {error}");
         return ExitCode::FAILURE;
@@ -158,8 +159,7 @@ async fn run_all(
                 };
                 let stop = async { drop(stopping.wait_for(|stop| *stop).await) };
                 let case = run(&scenario, &setting, began, begun, stop).await;
-                let seconds = case.took.as_secs_f64();
-                say(&format!("{:5}{seconds:6.1} s {id}{}", case.verdict.word(), reasons(&case)));
+                say(&ended(&case));
                 (number, case)
             });
         }
@@ -179,17 +179,14 @@ async fn run_all(
     Report { title: "Scenarios".into(), subject, started, seed: None, cases }
 }
 
-fn reasons(case: &Case) -> String {
-    if case.reason.is_empty() {
-        String::new()
-    } else {
-        format!("\n      {}", case.reason.replace("; line", "\n      line"))
+/// What is said of a case that is over: with its seed, by which it can be run again.
+fn ended(case: &Case) -> String {
+    let (word, seconds, seed) = (case.verdict.word(), case.took.as_secs_f64(), case.seed_told());
+    let mut line = format!("{word:5}{seconds:6.1} s {}{seed}", case.id);
+    if !case.reason.is_empty() {
+        line.push_str(&format!("\n      {}", case.reason.replace("; line", "\n      line")));
     }
-}
-
-/// Prints a line of progress; a reader that has gone away is no reason to stop.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    line
 }
 
 /// Reads the command line; `None` when help is asked for.

@@ -10,13 +10,14 @@ use ivt_sim::cloud::{Answers, Faults, Login};
 use serde_json::Value;
 use toml::de::DeTable;
 
-use super::action::{action, conditions, saved};
+use super::action::{TCP_ONLY, action, conditions, saved};
 use super::fields::{Fields, Mistake, Source};
 use super::format::{
     Action, Backend, CameraPart, CloudPart, Countable, DevicePart, Expect, Line, NetworkPart,
     Scenario, Step, Subject, Thing, Wanted,
 };
 use super::pattern::Pattern;
+use super::settings::{self, Lines};
 use super::subject::subject;
 use super::values::{BUILT_IN, names};
 use crate::slip::{did_you_mean, nearest};
@@ -100,15 +101,18 @@ fn scenario(file: &Path, mut fields: Fields<'_>) -> Scenario {
     let cloud = cloud(fields.table("cloud"));
     let cameras: Vec<_> = fields.tables("camera", MAX_CAMERAS).into_iter().map(camera).collect();
     let network = network(fields.table("network"));
+    bypass(&fields, &cameras, &network);
     let count = cameras.len();
     let steps = fields.tables("step", MAX_STEPS).into_iter();
     let steps = steps.filter_map(|table| step(table, count)).collect();
     let expects = fields.tables("expect", MAX_EXPECTS).into_iter();
     let expects: Vec<_> = expects.filter_map(|table| expect(table, count)).collect();
     fields.finish();
+    let id = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let file = file.to_owned();
     Scenario {
         file,
+        id,
         name,
         about,
         section,
@@ -129,11 +133,13 @@ fn device(fields: Option<Fields<'_>>) -> DevicePart {
         start: true,
         settings: toml::Table::new(),
         channel: toml::Table::new(),
+        lines: Lines::new(),
     };
     let Some(mut fields) = fields else { return part };
     part.login = fields.text("login").unwrap_or(part.login);
     part.password = fields.text("password").unwrap_or(part.password);
     part.start = fields.flag("start").unwrap_or(true);
+    part.lines = settings::check(&fields);
     part.settings = fields.typed("settings").unwrap_or_default();
     part.channel = fields.typed("channel").unwrap_or_default();
     if part.login.is_empty() {
@@ -190,6 +196,26 @@ fn camera(mut fields: Fields<'_>) -> CameraPart {
         onvif_quirks,
         alarm_quirks,
         transport,
+    }
+}
+
+/// Notes what would pass by the network, or have none.
+fn bypass(fields: &Fields<'_>, cameras: &[CameraPart], network: &NetworkPart) {
+    if !network.has(Line::Camera) {
+        return;
+    }
+    if cameras.is_empty() {
+        fields.wrong("[network] camera: there is none: write [[camera]]");
+    }
+    for (number, camera) in cameras.iter().enumerate() {
+        let transport = camera.transport;
+        if transport != "tcp" {
+            fields.wrong(format!(
+                "[[camera]] number {}: its pictures may pass by [network] camera with transport = \"{transport}\": \
+                 write \"tcp\"; {TCP_ONLY}",
+                number + 1
+            ));
+        }
     }
 }
 
@@ -320,6 +346,17 @@ fn check(scenario: &Scenario, source: &Source<'_>, text: &str) {
     let answers = scenario.steps.iter().any(|step| matches!(step.action, Action::Call { .. }));
     if scenario.expects.is_empty() && !answers {
         wrong(1, "nothing is expected: write at least one [[expect]]".into());
+    }
+    for step in &scenario.steps {
+        if let Action::Network { line, .. } = step.action
+            && !scenario.network.reaches(line)
+        {
+            let name = line.name();
+            wrong(
+                step.line,
+                format!("there is no such network: write {name}.profile = \"clean\" in [network]"),
+            );
+        }
     }
     for (camera, step) in scenario.steps.iter().filter_map(|step| match step.action {
         Action::Camera { fault: Fault::Reboot(outage), .. } => Some((outage, step)),

@@ -10,6 +10,8 @@ section = "IVR RPC, Requests"
 
 [device]
 settings.record.disconnect_seconds = 60
+channel.silence_seconds = 20
+channel.quality.hd = "sub"
 
 [cloud]
 faults.link.delay_ms = 5
@@ -85,6 +87,12 @@ fn each_mistake_is_told_with_its_line_and_the_nearest_name() {
         ("within = \"5s\"", "wihtin = \"5s\"", "did you mean `within`"),
         ("password = \"tr1cky\"", "pasword = \"tr1cky\"", "did you mean `password`"),
         ("settings.record", "setings.record", "did you mean `settings`"),
+        ("settings.record", "settings.recrod", "did you mean `record`"),
+        ("disconnect_seconds", "disconect_seconds", "did you mean `disconnect_seconds`"),
+        ("silence_seconds", "silence_secs", "did you mean `silence_seconds`"),
+        ("channel.silence_seconds", "settings.channel.silence_seconds", "device.channel"),
+        ("channel.silence", "chanel.silence", "did you mean `channel`"),
+        ("quality.hd", "quality.uhd", "did you mean `fhd`"),
     ] {
         let (place, error) = told(old, new);
         let named = error.lines().any(|line| line.starts_with(&place) && line.contains(wants));
@@ -97,6 +105,7 @@ fn what_is_wrong_in_the_whole_is_told_too() {
     for (old, new, wants) in [
         ("after = [\"ask\"]", "after = [\"asked\"]", "did you mean `ask`"),
         ("token = \"${token}\"", "token = \"${tokn}\"", "did you mean `token`"),
+        ("token = \"${token}\"", "token = \"${$}{x} ${tokn}\"", "did you mean `token`"),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\nlog = \"x\"", "exclude each other"),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncount = 0", "at = \"end\""),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncamera_number = 3", "no camera 3"),
@@ -114,6 +123,88 @@ fn what_is_wrong_in_the_whole_is_told_too() {
     }
     assert!(mistakes("name = \"nothing\"")[0].what.contains("nothing is expected"));
     assert!(mistakes("name = ")[0].line == 1);
+}
+
+#[test]
+fn what_the_network_would_not_touch_is_told_with_what_to_do() {
+    let file = |camera: &str, network: &str, step: &str| {
+        let text = format!(
+            "name = 'x'\n[[camera]]\n{camera}\n[network]\n{network}\n[[step]]\n{step}\n\
+             [[expect]]\nname = 'y'\ndevice.online = true"
+        );
+        mistakes(&text).into_iter().map(|mistake| mistake.what).collect::<Vec<_>>()
+    };
+    let (clean, pause) = ("camera.profile = 'clean'", "pause = true");
+    for (camera, network, step, wants) in [
+        ("transport = 'udp'", clean, pause, "number 1: its pictures may pass by"),
+        ("transport = 'auto'", clean, pause, "write \"tcp\""),
+        ("", "camera.conditions.up.reorder = 0.1", pause, "conditions.up.reorder has no effect"),
+        ("", "cloud.conditions.down.duplicate = 1", pause, "link of udp: (docs/badnet.md)"),
+        ("", clean, "network = 'camera'\nconditions.down.reorder = 0.1", "down.reorder has no"),
+        ("", clean, "network = 'cloud'\ncut = 'hold'", "write cloud.profile = \"clean\""),
+        ("", "cloud.profile = 'clean'", "network = 'camera'\nheal = true", "camera.profile"),
+        ("", "cloud.profile = 'clean'", "network = 'uplink'\nheal = true", "uplink.profile"),
+    ] {
+        let told = file(camera, network, step);
+        assert!(told.len() == 1 && told[0].contains(wants), "{wants}: {told:?}");
+    }
+    for (camera, network, step) in [
+        ("transport = 'tcp'", clean, "network = 'camera'\nprofile = 'wifi-edge'"),
+        ("transport = 'udp'", "cloud.profile = 'clean'", "network = 'cloud'\ncut = 'hold'"),
+        ("", "uplink.profile = 'wifi-edge'", "network = 'store'\ncut = 'reset'"),
+        ("", "uplink.conditions.up.reorder = 0", "network = 'uplink'\nheal = true"),
+    ] {
+        assert_eq!(file(camera, network, step), [""; 0], "{camera} {network} {step}");
+    }
+    let told = mistakes("name = 'x'\n[network]\ncamera.profile = 'clean'\n[[step]]\ncall = 'x'");
+    assert!(told.iter().any(|mistake| mistake.what.contains("write [[camera]]")), "{told:?}");
+}
+
+#[test]
+fn a_mistake_in_what_a_table_is_about_takes_no_right_key_for_a_wrong_one() {
+    for (table, slip) in [
+        ("[[step]]\ncall = 'x'\nparams = {}\nanswer = {}\nsave = { x = '/a' }", "call"),
+        ("[[step]]\ncall = 'x'\nerror = 3", "call"),
+        ("[[step]]\nraw = 'x'\ntimes = 3\nbytes = 5", "raw"),
+        ("[[step]]\ncamera = 'reboot'\ncamera_number = 0\nchannel = 0\nlasts = '1s'", "camera"),
+        ("[[step]]\ncamera = 'refuse'\non = true", "camera"),
+        ("[[step]]\ncamera = 'jump'\nseconds = 3", "camera"),
+        ("[[step]]\nalarm = 'motion'\nactive = true\ncamera_number = 0", "alarm"),
+        ("[[step]]\nnetwork = 'camera'\ncut = 'hold'", "network"),
+        ("[[step]]\nnetwork = 'camera'\nheal = true", "network"),
+        ("[[step]]\nnetwork = 'camera'\nprofile = 'clean'", "network"),
+        ("[[step]]\nnetwork = 'camera'\nconditions = {}", "network"),
+        (
+            "[[expect]]\nname = 'x'\nat = 'end'\npacket = {}\nfrom = 'cloud'\ncount = 3\nrising = '/seq'\nspacing_seconds = 3",
+            "packet",
+        ),
+        ("[[expect]]\nname = 'x'\norder = 'x'\ncamera_number = 0", "order"),
+    ] {
+        let (whole, after) = table.split_once(&format!("\n{slip} = ")).unwrap();
+        let (_, rest) = after.split_once('\n').unwrap_or_default();
+        let file = |line: &str| {
+            let beside = "name = 'x'\n[[camera]]\n[network]\ncamera.profile = 'clean'\n\
+                          [[expect]]\nname = 'y'\ndevice.online = true";
+            format!("{beside}\n{whole}\n{line}\n{rest}")
+        };
+        // A letter twice, a value of another kind, and two of which only one may be there.
+        let (first, last) = slip.split_at(slip.len() - 1);
+        let other = if whole.contains("step") { "pause = true" } else { "device.online = true" };
+        let value = after.lines().next().unwrap_or_default();
+        for line in [
+            format!("{first}{last}{last} = {value}"),
+            format!("{slip} = 5.5"),
+            format!("{slip} = {value}\n{other}"),
+        ] {
+            let told = mistakes(&file(&line));
+            // Any value is a pattern of a packet.
+            let wants = usize::from(!line.starts_with("packet = 5.5"));
+            assert_eq!(told.len(), wants, "{table}\n{line}: {told:?}");
+        }
+        assert!(mistakes(&file(&format!("{slip} = {value}"))).is_empty(), "{table}");
+    }
+    let told = mistakes("name = 'x'\n[[step]]\nanswer = {}\nparams = {}");
+    assert!(told.iter().any(|mistake| mistake.what.contains("expected one of call")), "{told:?}");
 }
 
 #[test]
@@ -148,7 +239,11 @@ proptest! {
 
 /// Every file that ships, with its text.
 fn shipped() -> Vec<(PathBuf, String)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios"))
+}
+
+/// The files of a folder, with their texts.
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
 }
@@ -284,10 +379,11 @@ fn the_guide_has_every_key_and_word_at_its_place_and_no_other_key() {
 
 #[test]
 fn each_action_and_subject_is_tried_by_a_scenario() {
-    let more = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/scenarios/every_action.toml");
-    let more = (PathBuf::from(more), std::fs::read_to_string(more).unwrap());
-    parse(&more.0, &more.1).unwrap_or_else(|error| panic!("{error}"));
-    let all: String = shipped().into_iter().chain([more]).map(|(_, text)| text).collect();
+    let more = files(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/scenarios"));
+    for (file, text) in &more {
+        parse(file, text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let all: String = shipped().into_iter().chain(more).map(|(_, text)| text).collect();
     // What is left out says which there are.
     for (table, is_word) in [
         ("[[step]]", false),

@@ -7,10 +7,12 @@ use futures::FutureExt as _;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::account::Account;
+use super::agent::Agent;
 use super::course::Outcome;
 use super::doubt::Doubt;
 use super::events::Events;
 use super::format::{Action, Scenario};
+use super::pulse::Pulse;
 use super::stage::{Setting, Stage};
 use super::steps::{Run, carry_out};
 use super::values::Values;
@@ -59,6 +61,7 @@ pub async fn run(
     let mut verdicts: Vec<_> = scenario.expects.iter().map(Verdict::new).collect();
     let mut wrong = Vec::new();
     let device = stage.device.clone();
+    let mut pulse = agent.as_ref().map(Agent::pulse);
     tokio::select! {
         // It keeps packets from before the first login on.
         biased;
@@ -77,7 +80,11 @@ pub async fn run(
             loop {
                 tokio::select! {
                     outcome = &mut steps, if done.is_none() => done = Some((watch.now(), outcome)),
-                    _ = tick.tick() => {}
+                    _ = tick.tick() => {
+                        if let Some(ended) = pulse.as_mut().and_then(Pulse::ended) {
+                            return Err(ended.told(&scenario.file, &scenario.device.lines));
+                        }
+                    }
                     () = &mut limit => {
                         return Err(format!("not over within its time_limit of {:?}", scenario.time_limit));
                     }
@@ -187,16 +194,19 @@ mod tests {
     /// What comes of a scenario for a device that nobody starts.
     async fn outcome(text: &str, stop: impl Future<Output = ()>) -> Case {
         let scenario = parse(Path::new("x.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+        run(&scenario, &setting(), Instant::now(), |_| {}, stop).await
+    }
+
+    fn setting() -> Setting {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let setting = Setting {
+        Setting {
             agent: "/nowhere".into(),
             http: loopback,
             rtmp: loopback,
             login: Some("nobody".into()),
             patience: None,
             doubt: true,
-        };
-        run(&scenario, &setting, Instant::now(), |_| {}, stop).await
+        }
     }
 
     #[tokio::test]
@@ -208,6 +218,34 @@ mod tests {
         let evidence = format!("{:?}", case.evidence);
         let doubted = "nobody comes: with never = false: online is false, expected true";
         assert!(evidence.contains(doubted), "{evidence}");
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_ends_by_itself_fails_the_scenario_at_once() {
+        let text = "name = 'x'\n[[step]]\nafter = 'online'\ncall = 'x'";
+        let scenario = parse(Path::new("x.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+        let setting = Setting { agent: "/bin/echo".into(), login: None, ..setting() };
+        let case = run(&scenario, &setting, Instant::now(), |_| {}, pending()).await;
+        assert_eq!(case.verdict, Says::Fail);
+        let ended = "the agent ended by itself (exit status: 0): --config ";
+        assert!(case.reason.starts_with(ended), "{}", case.reason);
+        assert!(case.took < Duration::from_secs(30), "{:?}", case.took);
+    }
+
+    #[tokio::test]
+    async fn a_seed_that_was_drawn_is_told_and_one_that_is_given_is_kept() {
+        for (seed, given) in [("", None), ("seed = 77", Some(77))] {
+            let text = format!(
+                "name = 'x'\n[device]\nstart = false\n[network]\n{seed}\ncloud.profile = 'clean'\n[[expect]]\nname = 'nobody comes'\n\
+                 never = true\nwithin = '100ms'\ndevice.online = true"
+            );
+            let scenario =
+                parse(Path::new("x.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+            let setting = Setting { agent: "/nowhere".into(), login: None, ..setting() };
+            let case = run(&scenario, &setting, Instant::now(), |_| {}, pending()).await;
+            assert_eq!((case.verdict, case.reason.as_str()), (Says::Pass, ""));
+            assert!(case.seed().is_some() && given.is_none_or(|seed| case.seed() == Some(seed)));
+        }
     }
 
     #[tokio::test]

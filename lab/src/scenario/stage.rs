@@ -18,8 +18,9 @@ use tokio::net::TcpSocket;
 use toml::{Table, Value as Toml};
 use url::Url;
 
-use super::agent::{Agent, Log, merge};
+use super::agent::{Agent, merge};
 use super::format::{Backend, CameraPart, Scenario};
+use super::log::Log;
 use super::network::Network;
 
 /// The settings of a run that are no part of a scenario.

@@ -8,6 +8,9 @@ use super::pattern::{Bound, Pattern};
 const SUBJECTS: &[&str] =
     &["packet", "note", "alarm", "order", "log", "device", "stream", "recording", "camera"];
 
+/// The keys that go with some of the subjects.
+const BESIDE: &[&str] = &["from", "count", "rising", "spacing_seconds", "camera_number"];
+
 /// The kinds of facts.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -61,7 +64,16 @@ const CAMERA: &[(&str, Kind)] =
 
 /// What is looked at; `None` after a mistake, which is noted.
 pub(super) fn subject(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
-    match fields.one_of(SUBJECTS)? {
+    let subject = any(fields, cameras);
+    if subject.is_none() {
+        fields.pass_over(SUBJECTS);
+        fields.pass_over(BESIDE);
+    }
+    subject
+}
+
+fn any(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
+    match fields.one_of(SUBJECTS, BESIDE)? {
         "device" => facts(fields.table("device")?, Thing::Device, DEVICE),
         "stream" => {
             let mut table = fields.table("stream")?;

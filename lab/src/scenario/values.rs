@@ -7,6 +7,8 @@ use serde_json::Value;
 /// Names that every scenario has, beside those that it saves. Some take an argument: `${rtmp_url:KEY}`.
 pub(super) const BUILT_IN: [&str; 9] =
     ["login", "cloud", "rtmp_url", "rtmp_port", "record_url", "camera", "closed_port", "utc", "n"];
+/// The sign itself, written `${$}`: `${$}{n}` is the text `${n}`.
+const DOLLAR: &str = "$";
 /// Most values that are saved.
 const MOST: usize = 1000;
 
@@ -103,7 +105,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         if !before.is_empty() {
             pieces.push(Piece::Text(before));
         }
-        pieces.push(Piece::Name(name));
+        pieces.push(if name == DOLLAR { Piece::Text(DOLLAR) } else { Piece::Name(name) });
         rest = after;
     }
     if !rest.is_empty() || pieces.is_empty() {
@@ -150,13 +152,16 @@ mod tests {
             ),
             (json!(""), json!("")),
             (json!("a $ {b} ${"), json!("a $ {b} ${")),
+            (json!("${$}{n} is ${n}"), json!("${n} is 7")),
+            (json!("${$}"), json!("$")),
+            (json!("{\"x\":\"${$}{$}\"}"), json!("{\"x\":\"${$}\"}")),
         ] {
             assert_eq!(values.fill(&text, &built_in), Ok(filled), "{text}");
         }
         let error = values.fill(&json!("x${late}"), &built_in).unwrap_err();
         assert!(error.contains("${late}"), "{error}");
         assert_eq!(
-            names(&json!({ "a": "${url:x} ${utc+60}", "b": ["${n}"] })),
+            names(&json!({ "a": "${url:x} ${utc+60} ${$}{free}", "b": ["${n}"] })),
             ["url", "utc", "n"]
         );
     }

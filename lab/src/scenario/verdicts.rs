@@ -100,7 +100,7 @@ impl<'a> Verdict<'a> {
                     let from = self.since.unwrap_or_default();
                     self.judge.insert(Judge::new(subject, from))
                 }
-                Err(instead) => return Look { met: false, instead },
+                Err(instead) => return Look { met: false, unknown: true, instead },
             },
         };
         let look = judge.look(run.stage, run.watch);

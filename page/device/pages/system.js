@@ -10,7 +10,7 @@ import { explain, makeNotice, say } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import { buildAddress } from "../address.js";
 import { makeDownload } from "../download.js";
-import { makeMissing } from "../missing.js";
+import { askFor, fillIn, makeMissing } from "../missing.js";
 import { buildNewPassword } from "../newpassword.js";
 import { forget } from "../setup/state.js";
 import texts from "../texts/system.js";
@@ -95,18 +95,32 @@ async function take(file) {
   if (typeof wanted?.format !== "string") throw new Error(t("system.no_settings"));
   let { version } = await call("GET", "/configuration");
   let text = t("system.import_text");
+  let sure = false;
+  /** @type {string[]} */
+  const missing = [];
   for (;;) {
-    const sure = await confirm({ title: file.name, text, yes: t("system.import_yes") });
+    sure ||= await confirm({ title: file.name, text, yes: t("system.import_yes") });
     if (!sure) return [];
     try {
-      const { restarted, kept, missing } = await call("PUT", "/configuration", { version, file: wanted });
+      const { restarted, kept } = await call("PUT", "/configuration", { version, file: wanted });
       const said = [t(restarted ? "system.imported_restart" : "system.imported"), kept.length && t("system.kept", { keys: kept.join(", ") })];
-      return [makeNotice("good", said.filter(Boolean).join(" ")), makeMissing(missing ?? [])];
+      return [makeNotice("good", said.filter(Boolean).join(" ")), makeMissing(missing)];
     } catch (error) {
-      if (!(error instanceof CallError) || error.code !== "outdated") throw error;
-      // Somebody else was faster.
-      ({ version } = error.answer);
-      text = t("system.outdated", { keys: (error.answer.changed ?? []).join(", ") || "?" });
+      if (!(error instanceof CallError)) throw error;
+      if (error.code === "outdated") {
+        // Somebody else was faster.
+        ({ version } = error.answer);
+        text = t("system.outdated", { keys: (error.answer.changed ?? []).join(", ") || "?" });
+        sure = false;
+        continue;
+      }
+      // A saved password does not go to another server by a file.
+      const insists = error.code === "password_needed";
+      if (error.code !== "secrets_needed" && !insists) throw error;
+      const needed = insists ? [error.field] : error.answer.needed;
+      const entered = await askFor(needed, insists);
+      if (!entered) return [];
+      missing.push(...fillIn(wanted, needed, entered));
     }
   }
 }

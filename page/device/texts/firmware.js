@@ -21,7 +21,8 @@ const texts = {
     "firmware.image": "Image",
     "firmware.image_hint": "At most {size}.",
     "firmware.install": "Install",
-    "firmware.install_text": "Version {version} for {model}, {size}. The device restarts. If it does not reach the cloud then, it goes back by itself.",
+    "firmware.install_text": "Version {version} for {model}, {size}. The device restarts. If it does not reach the cloud then, it goes back by itself. "
+      + "You can roll it back here until it is kept; after that an older firmware is refused.",
     "firmware.install_title": "Install this firmware?",
     "firmware.keep": "Keep it",
     "firmware.keep_text": "It stays, also if the cloud is not reached.",
@@ -80,7 +81,7 @@ const texts = {
     "firmware.image": "固件镜像",
     "firmware.image_hint": "不超过 {size}。",
     "firmware.install": "安装",
-    "firmware.install_text": "版本 {version}，适用型号 {model}，大小 {size}。设备将重启，几分钟内无法访问。如果新固件无法连接平台，将自动恢复。",
+    "firmware.install_text": "版本 {version}，适用型号 {model}，大小 {size}。设备将重启，几分钟内无法访问。如果新固件无法连接平台，将自动恢复。在保留新固件之前，可在此页恢复之前的固件；保留之后，设备拒绝更旧的固件。",
     "firmware.install_title": "安装此固件？",
     "firmware.keep": "保留",
     "firmware.keep_text": "即使无法连接平台，也保留此固件。",

@@ -14,6 +14,7 @@ from peers.paths import FFMPEG, built
 from peers.process import Failed, Process, free_port, output, wait_for
 
 from . import Skipped, add
+from .record import small_disk
 
 # Addresses that are for documentation, so that no network here has them: ours and the lab's on two cables.
 CABLES = [("198.51.100.1", "198.51.100.2"), ("203.0.113.1", "203.0.113.2")]
@@ -201,6 +202,25 @@ def missing_camera(stack, folder):
     ends(lab)
 
 
+def full_disk(stack, folder):
+    """A disk without room for the device's configuration is told with what to do, where --state names it and where it is that of temporary
+    files."""
+    disk = small_disk(stack, folder, "")
+    with open(os.path.join(disk, "full"), "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    state = os.path.join(disk, "state")
+    for options, place in (["--state", state], f"{state}:"), ([], f"{disk}/ivt-lab-"):
+        command = [built("ivt-lab"), "start", "camera", "cloud", "device", "--loopback", "--qr", "none", *options, *free_ports()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": disk})
+        if done.returncode != 1 or not all(word in done.stderr for word in (place, "the disk is full: make room", "--state")):
+            raise Failed(f"expected 1 and a full disk, got {done.returncode}: {done.stderr[-400:]}")
+
+
 add("ivt-lab start all: QR code, page, discovery, and no child left", starts_all)
 add("ivt-lab shows the Pi's own camera to everyone", pi_camera)
 add("ivt-lab says what to do without a camera or a port", missing_camera)
+add("ivt-lab says what to do on a full disk", full_disk)

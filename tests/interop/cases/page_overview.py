@@ -16,15 +16,7 @@ STATE = "return document.querySelector(`details[data-hop='${arguments[0]}']`)?.d
 # Opens the line of a hop.
 OPEN = "document.querySelector(`details[data-hop='${arguments[0]}']`).open = true"
 SECRET = "kX9-cloud-4417"
-# Has the device say what it lacks after a file of settings was read in.
-LACKS = """
-    const [ours, missing] = [window.fetch, arguments[0]];
-    window.fetch = async (url, options) => {
-        const answer = await ours(url, options);
-        if (options?.method !== 'PUT' || !url.endsWith('/configuration')) return answer;
-        return Response.json({ ...await answer.json(), missing });
-    };
-"""
+PASSED = "kX9-camera-4418"
 WHERE = "return Array.from(document.querySelectorAll('.missing li'), (row) => [row.querySelector('a').hash, row.innerText])"
 
 
@@ -111,7 +103,7 @@ def saves_the_bundle(page):
 
 
 def brings_settings(page, device):
-    """Settings go out as a file without secrets, and in again; where they lack a password, the page says which one and where it is entered."""
+    """Settings go out as a file without secrets, and in again; what the device lacks of these is asked for, or named with where it is entered."""
     page.press_button("Save to a file")
     path = saved(page, "ivt-settings.json")
     with open(path, encoding="utf-8") as file:
@@ -119,17 +111,22 @@ def brings_settings(page, device):
     if SECRET in json.dumps(told):
         raise Failed("a password is in the file of settings")
     told["values"]["log.level"] = "debug"
+    told["left_out"] += ["channel.0.password", "channel.0.snapshot"]
     with open(path, "w", encoding="utf-8") as file:
         json.dump(told, file)
-    page.script(LACKS, ["cloud.login_passwd", "channel[0].password"])
     page.type("input[accept*=json]", path)
+    page.press_button("Read in")
+    page.says("What the file leaves out")
+    page.type("dialog input[name='channel.0.password']", PASSED)
     page.press_button("Read in")
     page.says("The settings of the file hold now")
     if (level := device.expect("GET", "/settings")["values"].get("log.level")) != "debug":
         raise Failed(f"the level of the log is {level}")
     rows = page.script(WHERE)
-    if rows != [["#/cloud", "Cloud (IVC): login password cloud.login_passwd"], ["#/channels/0", "Channel 0: password channel.0.password"]]:
+    if rows != [["#/channels/0", "Channel 0: address of the picture (channel.0.snapshot)"]]:
         raise Failed(f"the page says of what is missing: {rows}")
+    if not device.expect("GET", "/settings")["secrets"]["channel.0.password"]:
+        raise Failed("the password that was entered is not kept")
 
 
 def serves_support(stack, folder):

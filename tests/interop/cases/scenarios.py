@@ -21,7 +21,7 @@ from .record import small_disk
 
 SHIPPED = os.path.join(ROOT, "lab", "scenarios")
 LIAR = os.path.join(ROOT, "tests", "interop", "peers", "liar.py")
-EVERY = os.path.join(ROOT, "tests", "interop", "scenarios", "every_action.toml")
+EVERY = os.path.join(ROOT, "tests", "interop", "scenarios")
 FOREIGN = os.path.join(ROOT, "tests", "interop", "peers", "foreign.py")
 # Subjects that are tables of facts, with the key that only names the thing.
 FACTS = {"device": None, "stream": "key", "recording": "session", "camera": "number"}
@@ -106,6 +106,9 @@ def all_pass(stack, folder):
     if count < 20 or len(told) != count or any(told.values()):
         raise Failed(f"{count} scenarios, JUnit tells of {told}")
     all_can_fail(report)
+    seeds = {case.get("name").split(":")[0]: case.find("properties/property[@name='seed']") for case in ET.parse(junit).getroot().iter("testcase")}
+    if seeds["publish_cable_cut"].get("value") != "20" or "publish_cable_cut (seed 20)" not in said or seeds["keepalive"] is not None:
+        raise Failed(f"the seed of a scenario's network is not told: {seeds}")
     page = ReportPage(stack, folder, html)
     names = page.script("return Array.from(document.querySelectorAll('details code'), (code) => code.textContent)")
     for name, least in (("alarm_with_picture", {"pictures": 1}), ("record_cable_cut", {"packets": 2}), ("publish_and_stop", {"packets": 4, "stills": 1})):
@@ -122,7 +125,7 @@ def all_pass(stack, folder):
 
 def every_action(_, __):
     """What the scenarios that ship do not need works as well: each action, each fault of a camera, each kind of part."""
-    code, said = run(EVERY, "--agent", built("ivt-agent"), "--doubt", timeout=60)
+    code, said = run(EVERY, "--agent", built("ivt-agent"), "--jobs", "2", "--doubt", timeout=60)
     if code != 0:
         raise Failed(f"exit code {code}: {said[-1000:]}")
 
@@ -138,13 +141,15 @@ def each_fails_with_a_liar(_, folder):
 
 def mistakes_are_told(_, folder):
     """What a person gets wrong is told with what to do."""
-    wrong, empty, blind = (os.path.join(folder, f"{name}.toml") for name in ("wrong", "empty", "blind"))
+    wrong, empty, blind, misset, unfit = (os.path.join(folder, f"{name}.toml") for name in ("wrong", "empty", "blind", "misset", "unfit"))
     right = shipped("unknown_method")
     with open(right, encoding="utf-8") as source:
         text = source.read()
-    # A slip; an expectation that is always so; and a camera that is not there.
+    # A slip; an expectation that is always so; a camera that is not there; a slip in the agent's settings; and a value that it refuses.
     for path, old, new in ((wrong, "error = 102", "eror = 102"), (empty, "logins = 1", 'logins = ">= 0"'),
-                           (blind, "error = 101", 'error = 101\n[[step]]\ncamera = "reboot"')):
+                           (blind, "error = 101", 'error = 101\n[[step]]\ncamera = "reboot"'),
+                           (misset, "section = ", "device.settings.record.disconect_seconds = 60\nsection = "),
+                           (unfit, "section = ", "device.channel.ring_bytes = 1\nsection = ")):
         with open(path, "w", encoding="utf-8") as out:
             out.write(text.replace(old, new))
     with socket.socket() as taken:
@@ -155,6 +160,8 @@ def mistakes_are_told(_, folder):
             ((wrong,), 2, ("wrong.toml:", "unknown key `eror`", "did you mean `error`?")),
             ((empty,), 2, ("empty.toml:", "always so")),
             ((blind,), 2, ("blind.toml:", "there is no camera 0: write [[camera]]")),
+            ((misset, "--check"), 2, ("misset.toml:2: ", "disconect_seconds", "did you mean `disconnect_seconds`?")),
+            ((unfit,), 1, ("the agent ended by itself", "unfit.toml:2: channel.ring_bytes")),
             ((right, "--rtmp", port), 1, (port, "in use", "--rtmp")),
             ((right, "--agent", "/nowhere/agent"), 1, ("/nowhere/agent", "--agent PATH")),
             ((right, "--http", port), 1, (port, "in use", "--http")),

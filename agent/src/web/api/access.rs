@@ -101,8 +101,11 @@ fn text<'v>(body: &'v Value, field: &'static str) -> Result<&'v str, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hyper::header::{CONTENT_TYPE, COOKIE, HOST};
     use hyper::{Method, Request, StatusCode};
+    use tokio::time::{advance, timeout};
 
     use crate::web::api;
     use crate::web::route::{Access, Route, Verb};
@@ -231,10 +234,7 @@ mod tests {
             }
             let open: Vec<_> = api::routes().filter(|r| r.access == Access::Open).collect();
             let open: Vec<_> = open.iter().map(|r| (r.verb.name(), r.path)).collect();
-            assert_eq!(
-                open,
-                [("GET", "/api/v1/session"), ("POST", "/api/v1/claim"), ("GET", "/healthz")]
-            );
+            assert_eq!(open, [("GET", "/api/v1/session"), ("POST", "/api/v1/claim")]);
             for path in ["/", "/index.html"] {
                 let seen = bench.visit(Method::GET, path, "", "").await;
                 assert_eq!(seen.status, StatusCode::OK, "{path}");
@@ -243,6 +243,33 @@ mod tests {
                 claim(&bench, "a password").await;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_page_asks_by_itself_does_not_prolong_its_session() {
+        let bench = Bench::start(PAGE);
+        let cookie = claim(&bench, "a password").await;
+        tokio::time::pause();
+        let left = async || {
+            let seen = bench.visit(Method::GET, "/api/v1/session", &cookie, "").await;
+            Duration::from_secs(seen.body["idle_seconds"].as_u64().unwrap())
+        };
+        let minute = Duration::from_secs(60);
+        advance(minute * 5).await;
+        let request = Request::get("/api/v1/system").header(HOST, "127.0.0.1");
+        let request = request.header(COOKIE, &cookie).header("X-Background", "1");
+        assert_eq!(bench.send(request.body(String::new()).unwrap()).await.status, StatusCode::OK);
+        let endless: Vec<_> = api::routes().filter(|route| route.is_endless).collect();
+        assert_eq!(endless.len(), api::routes().filter(|r| r.path.ends_with("/events")).count());
+        for route in endless {
+            let path = route.path.replace("{channel}", "0");
+            timeout(Duration::from_secs(1), bench.visit(Method::GET, &path, &cookie, ""))
+                .await
+                .ok();
+        }
+        assert!(left().await <= minute * 10, "{:?}", left().await);
+        bench.visit(Method::GET, "/api/v1/system", &cookie, "").await;
+        assert!(left().await > minute * 14, "a person was there");
     }
 
     /// What a form or a script of another site can send, to every call that does something.

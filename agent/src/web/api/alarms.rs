@@ -1,7 +1,7 @@
 //! `/alarms`: the newest alarms with their pictures.
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{FutureExt as _, Stream, stream};
@@ -9,7 +9,7 @@ use hyper::header::{CACHE_CONTROL, HeaderValue};
 use ivt_hal::Trigger;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::alarm::Desk;
 use crate::alarm::book::{Noted, Picture, Told};
@@ -20,12 +20,9 @@ use crate::web::route::Route;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/alarms", |call| newest(call).boxed()),
-    Route::get("/api/v1/alarms/events", |call| events(call).boxed()),
+    Route::get("/api/v1/alarms/events", |call| events(call).boxed()).endless(),
     Route::get("/api/v1/alarms/{id}/picture.jpg", |call| picture(call).boxed()),
 ];
-
-/// Time between two signs of life, by which a browser that has gone is noticed.
-const ALIVE: Duration = Duration::from_secs(15);
 
 /// The names of the triggers.
 const TRIGGERS: [(&str, Trigger); 3] =
@@ -91,7 +88,6 @@ fn follow<T: Send + Sync>(
             tokio::select! {
                 Ok(()) = following.changes.changed() => {}
                 _ = following.agents.changed() => return None,
-                () = sleep(ALIVE) => following.due.push_back(("alive", json!({}))),
             }
         }
     })
@@ -148,10 +144,12 @@ fn date(moment: Instant) -> Value {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use futures::StreamExt as _;
     use hyper::{Method, StatusCode};
     use ivt_base::wall_time::WallTime;
+    use tokio::time::sleep;
 
     use super::*;
     use crate::web::testing::Bench;
@@ -206,7 +204,6 @@ mod tests {
             (name, &alarm["what"], &alarm["picture"]),
             ("alarm", &"yard".into(), &"expected".into())
         );
-        assert_eq!(events.next().await.unwrap().0, "alive", "nothing has changed for a while");
         desk.show_picture(first, Some(Bytes::from_static(b"\xff\xd8")));
         desk.end((0, Trigger::Motion), noon());
         let (_, alarm) = events.next().await.unwrap();

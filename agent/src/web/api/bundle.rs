@@ -123,6 +123,10 @@ mod tests {
         trace().turn(true);
         let publish = r#"{"req":{"method":"RTMPPublish","params":{"url":"rtmp://h/live/s?key=canary7-QxPq87"}}}"#;
         trace().packet(Peer::Cloud, Way::In, publish);
+        let joins = r#"{"req":{"method":"SetNetwork","params":{"wifi":{"ssid":"yard","password":"canary10-QxPq80"}}}}"#;
+        trace().packet(Peer::Cloud, Way::In, joins);
+        let command = b"GET /pwdgrp.cgi?action=add&user=u&pwd=canary11-QxPq81 HTTP/1.0\r\n\r\n";
+        trace().text(Peer::Hosted, Way::In, command, command.len());
         let (status, tar) = bench.bytes(Method::GET, "/api/v1/bundle", "").await;
         assert_eq!(status, StatusCode::OK);
         let text = String::from_utf8_lossy(&tar);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::FutureExt as _;
+use hyper::StatusCode;
 use ivt_base::task::spawn_blocking;
 use serde_json::{Map, Value, json};
 
@@ -71,7 +72,12 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let (now, secrets) = split(listing.values);
     let channels = channels_of(wanted.keys());
     let have = channels_of(now.keys().chain(secrets.keys()));
-    let (changes, kept) = changes(&wanted, &now, &secrets, channels, &call.site)?;
+    let (needed, lacking) = left_out(&body["file"], &wanted, &secrets);
+    if let Some(first) = needed.first() {
+        return Ok(secrets_needed(first, &needed));
+    }
+    let (changes, mut kept) = changes(&wanted, &now, &secrets, channels, &call.site)?;
+    kept.extend(lacking);
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
@@ -114,6 +120,33 @@ fn wanted(file: &Value) -> Result<Map<String, Value>, Refusal> {
         }
     }
     Ok(values.clone())
+}
+
+/// What a file has left out and the device does not have: the settings that have to be entered for it, and those that
+/// cannot be, since only the device's own files may have them.
+fn left_out(
+    file: &Value,
+    wanted: &Map<String, Value>,
+    have: &Values,
+) -> (Vec<String>, Vec<String>) {
+    let names = file["left_out"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = names.iter().take(KEYS).filter_map(Value::as_str);
+    let missing = names.filter(|name| !wanted.contains_key(*name) && !have.contains_key(*name));
+    let known = missing.filter(|name| name.parse::<Key>().is_ok()).map(str::to_owned);
+    known.partition(|name| {
+        let key = name.parse::<Key>();
+        key.is_ok_and(|key| settable::is_settable(&key, &"text".into(), |_| false))
+            && !name.starts_with("web.")
+    })
+}
+
+/// Tells what has to be entered before a file is taken over.
+fn secrets_needed(first: &str, needed: &[String]) -> Reply {
+    let message = "the file has no secrets, and the device does not have these yet: enter them beside the file's \
+                   values, or take their names out of left_out";
+    let error = json!({ "code": "secrets_needed", "message": message, "field": first });
+    Reply::json(&json!({ "error": error, "needed": needed }))
+        .with_status(StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 /// How many channels settings are about.
@@ -173,7 +206,7 @@ fn changes(
 
 #[cfg(test)]
 mod tests {
-    use hyper::{Method, StatusCode};
+    use hyper::Method;
 
     use super::*;
     use crate::web::testing::Bench;
@@ -316,6 +349,48 @@ mod tests {
         given["file"]["values"]["channel.0.main"] = "rtsp://192.0.2.9/a".into();
         given["file"]["values"]["channel.0.password"] = "wW2-canary-119".into();
         assert_eq!(import(&bench, &given).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_blank_device_says_which_secrets_a_file_needs_and_takes_it_with_them() {
+        let program = "[[channel]]\nbackend = 'emulator'\ncommand = ['sh', '-c', 'canary 5512 x']\n\
+            [device]\nmodel = 'nvr'\n";
+        let file = exported(&Bench::start(&format!("{CONFIG}{program}"))).await["file"].clone();
+        let bench = Bench::start("[web]\nenable = true\n[device]\nmodel = 'nvr'\n");
+        let version = exported(&bench).await["version"].clone();
+        let mut body = json!({ "version": version, "file": file });
+        let before = text(&bench);
+        let (status, answer) = import(&bench, &body).await;
+        let secrets = ["channel.0.main", "channel.0.password", "cloud.login_passwd"];
+        assert_eq!(
+            (status, &answer["needed"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(secrets))
+        );
+        assert_eq!(answer["error"]["code"], "secrets_needed");
+        assert_eq!(text(&bench), before);
+
+        for (key, value) in
+            secrets.iter().zip(["rtsp://127.0.0.1:9/a", "wW2-canary-119", "kJ4-canary-881"])
+        {
+            body["file"]["values"][key] = value.into();
+        }
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert!(
+            answer["kept"].as_array().unwrap().contains(&"channel.1.command".into()),
+            "{answer}"
+        );
+        let text = text(&bench);
+        assert!(text.contains("kJ4-canary-881") && text.contains("wW2-canary-119"), "{text}");
+
+        // Who does not know the password of the cloud leaves the account out.
+        let bench = Bench::start("[web]\nenable = true\n[device]\nmodel = 'nvr'\n");
+        body["version"] = exported(&bench).await["version"].clone();
+        let values = body["file"]["values"].as_object_mut().unwrap();
+        values.retain(|key, _| !key.starts_with("cloud.") && key != "channel.0.password");
+        body["file"]["left_out"] = json!([]);
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::future::ready;
 use std::time::Duration;
 
+use bytes::Buf as _;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use ivt_hal::{Kind, Stream};
@@ -18,14 +19,14 @@ use tokio::time::{interval, sleep, timeout};
 
 use crate::web::call::Call;
 use crate::web::camera;
-use crate::web::reply::{Refusal, Reply};
+use crate::web::reply::{Refusal, Reply, whole};
 use crate::web::route::Route;
 use crate::web::seats::VIEWERS;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/live", |call| channels(call).boxed()),
     Route::get("/api/v1/channels/{channel}/live", |call| facts(call).boxed()),
-    Route::get("/api/v1/channels/{channel}/live/events", |call| events(call).boxed()),
+    Route::get("/api/v1/channels/{channel}/live/events", |call| events(call).boxed()).endless(),
     Route::get("/api/v1/channels/{channel}/live.mp4", |call| video(call).boxed()),
     Route::get("/api/v1/channels/{channel}/snapshot.jpg", |call| snapshot(call).boxed()),
 ];
@@ -160,8 +161,8 @@ async fn video(call: Call) -> Result<Reply, Refusal> {
     let fragments = stream::unfold((viewer, seat), async |(mut viewer, seat)| {
         Some((viewer.next().await?, (viewer, seat)))
     });
-    let pieces = fragments.flat_map(|fragment| stream::iter([fragment.head, fragment.data]));
-    let reply = Reply::pieces("video/mp4", stream::once(ready(init)).chain(pieces));
+    let pieces = fragments.map(|fragment| fragment.head.chain(fragment.data));
+    let reply = Reply::parts("video/mp4", stream::once(ready(whole(init))).chain(pieces));
     Ok(reply.with_header(CONTENT_TYPE, kind))
 }
 

@@ -3,24 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::{FutureExt as _, Stream, stream};
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use ivt_base::mask::mask_line;
 use log::Level;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::logger::{self, Line};
 use crate::web::call::Call;
-use crate::web::reply::{Refusal, Reply, event};
+use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
-use crate::web::viewers::{self, ALIVE};
+use crate::web::viewers;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/log", |call| lines(call).boxed()),
-    Route::get("/api/v1/log/events", |call| events(call).boxed()),
+    Route::get("/api/v1/log/events", |call| events(call).boxed()).endless(),
     Route::get("/api/v1/log/download", |call| download(call).boxed()),
 ];
 
@@ -40,7 +39,7 @@ async fn events(call: Call) -> Result<Reply, Refusal> {
     let (level, since) = (level(&call)?, since(&call)?);
     let tail =
         Tail { next: logger::ring().next(), since, level, at: None, _permit: viewers::permit()? };
-    Ok(Reply::pieces("text/event-stream", tail.events()))
+    Ok(Reply::events(tail.events()))
 }
 
 async fn download(call: Call) -> Result<Reply, Refusal> {
@@ -70,25 +69,25 @@ struct Tail {
 }
 
 impl Tail {
-    fn events(self) -> impl Stream<Item = Bytes> + Send + 'static {
+    fn events(self) -> impl Stream<Item = (&'static str, Value)> + Send + 'static {
         stream::unfold(self, |mut tail| async move {
-            let text = tail.event().await;
+            let lines = tail.lines().await;
             tail.at = Some(Instant::now());
-            Some((text, tail))
+            Some((("lines", lines), tail))
         })
     }
 
     /// What is there at first, and then what is new.
-    async fn event(&mut self) -> Bytes {
+    async fn lines(&mut self) -> Value {
         if let Some(at) = self.at {
             sleep((at + PACE).saturating_duration_since(Instant::now())).await;
-            let Ok(lines) = timeout(ALIVE, self.news()).await else { return viewers::alive() };
-            return event("lines", &shown(&lines, self.since));
+            let lines = self.news().await;
+            return shown(&lines, self.since);
         }
         let next = *self.next.borrow_and_update();
         let lines = logger::ring().lines(self.since, self.level, LINES);
         self.since = next;
-        event("lines", &shown(&lines, next))
+        shown(&lines, next)
     }
 
     /// New lines of the level, at least one.
@@ -201,8 +200,12 @@ mod tests {
             _permit: viewers::permit().unwrap(),
         };
         let mut events = Box::pin(tail.events());
-        let mut next = async || String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
-        assert!(next().await.starts_with("event: lines\n"));
+        let mut next = async || {
+            let (name, lines) = events.next().await.unwrap();
+            assert_eq!(name, "lines");
+            lines.to_string()
+        };
+        next().await;
         note(Level::Debug, "tail: unseen");
         note(Level::Info, "tail: seen");
         let mut told = String::new();

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::{FutureExt as _, Stream, stream};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::console::Console;
 use crate::overview::{Viewer, whole};
 use crate::web::call::Call;
-use crate::web::reply::{Refusal, Reply, event};
+use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
-use crate::web::viewers::{self, ALIVE};
+use crate::web::task::Event;
+use crate::web::viewers;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/overview", |call| overview(call).boxed()),
-    Route::get("/api/v1/overview/events", |call| events(call).boxed()),
+    Route::get("/api/v1/overview/events", |call| events(call).boxed()).endless(),
 ];
 
 /// Least time between two reports to one viewer.
@@ -32,7 +32,7 @@ async fn overview(call: Call) -> Result<Reply, Refusal> {
 
 async fn events(call: Call) -> Result<Reply, Refusal> {
     let permit = viewers::permit()?;
-    Ok(Reply::pieces("text/event-stream", reports(call.site.consoles(), permit)))
+    Ok(Reply::events(reports(call.site.consoles(), permit)))
 }
 
 /// What one viewer is told.
@@ -47,21 +47,20 @@ struct Report {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The whole at first and after each other agent is started, then the hops that changed, and a sign of life while
-/// nothing does.
+/// `state` with the whole at first and after each other agent is started, then `hops` with those that changed.
 fn reports(
     consoles: watch::Receiver<Option<Arc<Console>>>,
     permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Bytes> + Send + 'static {
+) -> impl Stream<Item = Event> + Send + 'static {
     let report = Report { consoles, viewer: None, told: Arc::default(), at: None, _permit: permit };
     stream::unfold(report, |mut report| async move {
-        let text = report.next().await;
-        Some((text, report))
+        let event = report.next().await;
+        Some((event, report))
     })
 }
 
 impl Report {
-    async fn next(&mut self) -> Bytes {
+    async fn next(&mut self) -> Event {
         let is_new = self.consoles.has_changed().unwrap_or(false);
         if self.at.is_none() || is_new {
             return self.begin().await;
@@ -69,18 +68,16 @@ impl Report {
         if let Some(at) = self.at {
             sleep((at + PACE).saturating_duration_since(Instant::now())).await;
         }
-        let until = Instant::now() + ALIVE;
-        let text = timeout_at(until, self.news()).await;
+        let news = self.news().await;
         self.at = Some(Instant::now());
-        match text {
-            Ok(Some(text)) => text,
-            Ok(None) => self.begin().await,
-            Err(_) => viewers::alive(),
+        match news {
+            Some(event) => event,
+            None => self.begin().await,
         }
     }
 
     /// Looks at the agent that runs now, and tells the whole.
-    async fn begin(&mut self) -> Bytes {
+    async fn begin(&mut self) -> Event {
         let console = self.consoles.borrow_and_update().clone();
         self.viewer = console.map(|console| console.overview.view());
         self.told = match &self.viewer {
@@ -92,11 +89,11 @@ impl Report {
             Some(_) => whole(&self.told),
             None => json!({ "state": "stopped", "trouble": null, "hops": [], "now": null }),
         };
-        event("state", &whole)
+        ("state", whole)
     }
 
     /// The hops that changed; `None` when another agent is there, or none.
-    async fn news(&mut self) -> Option<Bytes> {
+    async fn news(&mut self) -> Option<Event> {
         let Self { consoles, viewer, told, .. } = self;
         let Some(viewer) = viewer else {
             consoles.changed().await.ok()?;
@@ -114,7 +111,7 @@ impl Report {
                 let mut text = whole(&now);
                 text["hops"] = json!(changed);
                 *told = now;
-                return Some(event("hops", &text));
+                return Some(("hops", text));
             }
             tokio::select! {
                 _ = hops.changed() => {}
@@ -177,18 +174,17 @@ mod tests {
         let bench = Bench::start(CONFIG);
         let permit = viewers::permit().unwrap();
         let mut reports = Box::pin(reports(bench.site.consoles(), permit));
-        let mut next = async || String::from_utf8(reports.next().await.unwrap().to_vec()).unwrap();
-        let first = next().await;
-        assert!(first.starts_with("event: state\ndata: {") && first.ends_with("}\n\n"), "{first}");
+        let mut next = async || reports.next().await.unwrap();
+        assert_eq!(next().await.0, "state");
         bench.site.show(None);
         let mut last = next().await;
         // What changed before is told first.
-        while !last.starts_with("event: state\n") {
+        while last.0 != "state" {
             last = next().await;
         }
-        assert!(last.contains("\"state\":\"stopped\""), "{last}");
+        assert_eq!(last.1["state"], "stopped");
         bench.site.show(Some(bench.agent.console()));
-        let back = next().await;
-        assert!(back.starts_with("event: state\n") && back.contains("\"keepalive\""), "{back}");
+        let (name, back) = next().await;
+        assert!(name == "state" && back.to_string().contains("\"keepalive\""), "{back}");
     }
 }

@@ -21,13 +21,11 @@ use crate::web::site::Site;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/recording", |call| recording(call).boxed()),
-    Route::get("/api/v1/recording/events", |call| events(call).boxed()),
+    Route::get("/api/v1/recording/events", |call| events(call).boxed()).endless(),
 ];
 
 /// How often it is looked whether something has changed.
 const LOOK: Duration = Duration::from_secs(2);
-/// After so many looks without a change a sign of life is sent, by which a browser that has gone is noticed.
-const SILENT: u32 = 7;
 
 async fn recording(call: Call) -> Result<Reply, Refusal> {
     let console = call.site.console()?;
@@ -39,11 +37,12 @@ async fn events(call: Call) -> Result<Reply, Refusal> {
     Ok(Reply::events(follow(call.site)))
 }
 
-/// `state` at once and after each change, else `alive`. Ends when no agent runs.
+/// `state` at once and after each change. Ends when no agent runs.
 fn follow(site: Arc<Site>) -> impl Stream<Item = (&'static str, Value)> {
     stream::unfold((site, Value::Null), |(site, before)| async move {
-        for look in 0.. {
-            if look > 0 || !before.is_null() {
+        let mut is_first = before.is_null();
+        loop {
+            if !std::mem::take(&mut is_first) {
                 sleep(LOOK).await;
             }
             // Its own time is no change.
@@ -52,11 +51,7 @@ fn follow(site: Arc<Site>) -> impl Stream<Item = (&'static str, Value)> {
             if seen != before {
                 return Some((("state", state_at(SystemTime::now())?), (site, seen)));
             }
-            if look >= SILENT {
-                break;
-            }
         }
-        Some((("alive", json!({})), (site, before)))
     })
 }
 

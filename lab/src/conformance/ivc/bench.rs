@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use ivt_sim::cloud::{CloudSim, Device, Direction, Faults, Packet};
 use serde_json::{Map, Value, json};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::timeout;
+use tokio::sync::{broadcast, watch};
 
 use super::finding::{Finding, Outcome, fail};
 use super::heard::Heard;
@@ -22,6 +21,8 @@ const MOST_PACKETS: u64 = 1_000;
 /// How the note of a login begins, and that of the end of a connection.
 const LOGIN: &str = "logged in from";
 const ENDED: &str = "connection ended: ";
+/// What notes say of connections that the run itself has ended, or that another login ended.
+const NOT_ITS_DOING: [&str; 3] = ["on request", "logged in again", "the simulator stops"];
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +67,10 @@ pub struct Bench {
     pub password: String,
     /// Takes the camera away from the device, where the run can.
     pub camera: Option<Switch>,
+    /// Why the device ended its connection last, or made the cloud end it.
+    left: Option<String>,
+    /// Turns true when the run is to end.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 impl Bench {
@@ -88,6 +93,8 @@ impl Bench {
             host: None,
             password: String::new(),
             camera: None,
+            left: None,
+            stop: None,
         };
         // A device may have logged in before the run.
         before.iter().for_each(|packet| bench.hear(packet));
@@ -143,6 +150,17 @@ impl Bench {
         self.cloud.set_faults(faults);
     }
 
+    /// Ends the run once this turns true. The case that runs then is told so once, wherever it waits; what it does to leave
+    /// the device as it was is done.
+    pub fn stop_by(&mut self, stop: watch::Receiver<bool>) {
+        self.stop = Some(stop);
+    }
+
+    /// Why the device ended its connection, or made the cloud end it, since this was asked last.
+    pub fn take_left(&mut self) -> Option<String> {
+        self.left.take()
+    }
+
     /// Waits for the device where it is away.
     ///
     /// # Errors
@@ -159,7 +177,7 @@ impl Bench {
     /// The result of `future`, while packets go on the tape; `None` after `limit`.
     ///
     /// # Errors
-    /// When the device drowns its cloud.
+    /// When the device drowns its cloud, or the run is stopped.
     pub async fn during<T>(
         &mut self,
         limit: Duration,
@@ -170,6 +188,7 @@ impl Bench {
         loop {
             tokio::select! {
                 biased;
+                () = asked(&mut self.stop) => return Err(self.stops()),
                 packet = self.feed.recv() => { self.observe(packet)?; }
                 done = &mut future => return Ok(Some(done)),
                 () = tokio::time::sleep_until(end) => return Ok(None),
@@ -197,7 +216,12 @@ impl Bench {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(packet) = timeout(left, self.feed.recv()).await else { return Ok(None) };
+            let packet = tokio::select! {
+                biased;
+                () = asked(&mut self.stop) => return Err(self.stops()),
+                packet = self.feed.recv() => packet,
+                () = tokio::time::sleep(left) => return Ok(None),
+            };
             if let Some(packet) = self.observe(packet)?
                 && let Some(found) = look(&packet)
             {
@@ -277,6 +301,16 @@ impl Bench {
         self.answer(seq, method).await
     }
 
+    /// Sends a request that leaves the device as it was before, as [`ask`](Self::ask) does. A device that is away is waited
+    /// for.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask), or the device does not come back.
+    pub async fn restore(&mut self, method: &str, params: Option<Value>) -> Outcome<Answer> {
+        self.online().await?;
+        self.ask(method, params).await
+    }
+
     /// Waits for the answer to the request of this `seq`.
     ///
     /// # Errors
@@ -286,7 +320,10 @@ impl Bench {
         let found = self.until(limit, |packet| answer_in(packet, seq)).await?;
         match found {
             Some(answer) => {
-                self.silent = 0;
+                // The end of the connection is no answer.
+                if !matches!(answer, Ok(Answer::Gone(_))) {
+                    self.silent = 0;
+                }
                 answer
             }
             None => Err(self.silence(method, limit)),
@@ -321,6 +358,12 @@ impl Bench {
         self.until(limit, |packet| ended(packet).map(str::to_owned)).await
     }
 
+    /// That the run is stopped, which is told once.
+    fn stops(&mut self) -> Finding {
+        self.stop = None;
+        Finding::Over("the run was stopped by hand".into())
+    }
+
     /// Counts a packet and hears it. `None` where some were missed.
     fn observe(&mut self, packet: Result<Arc<Packet>, RecvError>) -> Outcome<Option<Arc<Packet>>> {
         let (packet, count) = match packet {
@@ -351,18 +394,34 @@ impl Bench {
         match packet.direction {
             Direction::FromDevice => {
                 if let Ok(value) = serde_json::from_str(&packet.text) {
-                    self.heard.packet(&value);
+                    self.heard.packet(&value, packet.time_ms);
                 }
             }
             Direction::Note if packet.text.starts_with(LOGIN) => {
-                self.heard.login();
+                self.heard.login(packet.time_ms);
                 if self.host.is_none() && self.cloud.http_addr().ip().is_unspecified() {
                     self.host = towards(&packet.text);
                 }
             }
-            _ => {}
+            _ => {
+                let why = ended(packet);
+                let its = why.filter(|why| !NOT_ITS_DOING.iter().any(|word| why.contains(word)));
+                if let Some(why) = its {
+                    self.left = Some(why.to_owned());
+                }
+            }
         }
     }
+}
+
+/// Returns when the run is to end.
+async fn asked(stop: &mut Option<watch::Receiver<bool>>) {
+    if let Some(stop) = stop
+        && stop.wait_for(|stop| *stop).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The own address in the network of the device that a note tells the login of.

@@ -10,6 +10,8 @@ const MOST: usize = 256;
 /// One connection of the device.
 #[derive(Debug, Default)]
 pub struct Connection {
+    /// When the login came, in milliseconds since 1970.
+    pub login_ms: u64,
     /// The requests of the device, in their order, as far as they are kept.
     pub requests: Vec<Request>,
 }
@@ -17,8 +19,10 @@ pub struct Connection {
 /// A request of the device.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// When it came.
+    /// When it was heard.
     pub at: Instant,
+    /// When it came, in milliseconds since 1970.
+    pub time_ms: u64,
     /// The method.
     pub method: String,
     /// The `seq` as it came.
@@ -36,13 +40,13 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Begins a connection.
-    pub fn login(&mut self) {
+    /// Begins a connection, whose login came at this time in milliseconds since 1970.
+    pub fn login(&mut self, login_ms: u64) {
         self.logins += 1;
         if self.connections.len() == MOST {
             self.connections.remove(0);
         }
-        self.connections.push(Connection::default());
+        self.connections.push(Connection { login_ms, requests: Vec::new() });
     }
 
     /// Number of logins so far.
@@ -50,13 +54,14 @@ impl Heard {
         self.logins
     }
 
-    /// Notes a packet of the device, if it is a request.
-    pub fn packet(&mut self, packet: &Value) {
+    /// Notes a packet of the device that came at this time, if it is a request.
+    pub fn packet(&mut self, packet: &Value, time_ms: u64) {
         let Some(method) = packet.get("req").and_then(Value::as_str) else { return };
         let Some(connection) = self.connections.last_mut() else { return };
         if connection.requests.len() < MOST {
             connection.requests.push(Request {
                 at: Instant::now(),
+                time_ms,
                 method: method.chars().take(64).collect(),
                 seq: packet.get("seq").cloned().unwrap_or_default(),
                 params: packet.get("params").cloned().unwrap_or_default(),

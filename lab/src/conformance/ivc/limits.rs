@@ -48,8 +48,8 @@ impl Limits {
         self.keepalive.mul_f64(1.2) + self.slack
     }
 
-    /// Longest time that one case may take.
+    /// Longest time that one case may take. Some wait for three alarms in turn, and for what is asked between them.
     pub fn case(&self) -> Duration {
-        2 * self.reconnect + 6 * self.answer + self.alarm + 10 * self.start
+        self.login + 2 * self.reconnect + 6 * self.answer + 4 * self.alarm + 10 * self.start
     }
 }

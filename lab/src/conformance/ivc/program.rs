@@ -5,19 +5,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ivt_sim::cloud::CloudSim;
-use ivt_sim::program::stopped;
+use tokio::sync::watch;
 
 use super::options::{Options, Order, parse};
 use super::rules::all;
-use super::run::run;
+use super::run::{ALWAYS, Plan, run};
 use crate::conformance::choice::Choice;
 use crate::report::{Case, summary};
+use crate::terminal::{STOPPED, complain, say, until_told};
 
 /// Reads the words behind `conformance`, runs, and writes the reports.
 pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     match parse(words) {
         Ok(Order::Help(text)) => {
-            print!("{text}");
+            say(text.trim_end());
             ExitCode::SUCCESS
         }
         Ok(Order::List(choice)) => list(&choice),
@@ -27,13 +28,17 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
 }
 
 fn usage(error: &str) -> ExitCode {
-    eprintln!("ivc-sim conformance: {error}");
+    complain(format_args!("ivc-sim conformance: {error}"));
     ExitCode::from(2)
 }
 
 fn list(choice: &Choice) -> ExitCode {
-    for rule in all().iter().filter(|rule| choice.takes(&rule.id, rule.changes)) {
-        println!("{:<46} {}", rule.id, rule.name);
+    let [first, last] = ALWAYS;
+    let rules = all();
+    let chosen = rules.iter().filter(|rule| choice.takes(&rule.id, rule.changes));
+    let chosen = chosen.map(|rule| (rule.id.as_str(), rule.name.as_str()));
+    for (id, name) in [first].into_iter().chain(chosen).chain([last]) {
+        say(format_args!("{id:<46} {name}"));
     }
     ExitCode::SUCCESS
 }
@@ -41,7 +46,8 @@ fn list(choice: &Choice) -> ExitCode {
 async fn conformance(options: Options) -> ExitCode {
     let Options { cloud, plan, outputs } = options;
     let rules = all();
-    let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+    let always = ALWAYS.iter().map(|(id, _)| *id);
+    let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).chain(always).collect();
     if let Some(pattern) = plan.choice.idle(&ids) {
         return usage(&format!("no case is named {pattern}: --list names them"));
     }
@@ -59,30 +65,39 @@ async fn conformance(options: Options) -> ExitCode {
                 ErrorKind::AddrNotAvailable => ": the address is none of this machine",
                 _ => "",
             };
-            eprintln!(
+            complain(format_args!(
                 "ivc-sim conformance: cannot listen on {http} (HTTP) and {rtmp} (RTMP): {error}{cure}"
-            );
+            ));
             return ExitCode::FAILURE;
         }
     };
-    println!("device URL   {}", cloud.device_url());
-    println!("page         {}", cloud.page_url(&plan.code));
-    println!("waiting for the login of {}", plan.code);
-    let report = tokio::select! {
-        report = run(Arc::clone(&cloud), &plan, &rules, told) => report,
-        _ = stopped() => {
-            eprintln!("ivc-sim conformance: ended before the report was complete: none is written");
-            return ExitCode::FAILURE;
-        }
+    say(format_args!("device URL   {}", cloud.device_url()));
+    say(format_args!("page         {}", cloud.page_url(&plan.code)));
+    let (stop, stopping) = watch::channel(false);
+    let plan = Plan { stop: Some(stopping), ..plan };
+    let running = async {
+        say(format_args!("waiting for the login of {}", plan.code));
+        run(Arc::clone(&cloud), &plan, &rules, told).await
     };
-    print!("\n{}", summary(&report));
+    let Some((report, stopped)) = until_told(running, &stop).await else {
+        complain(
+            "ivc-sim conformance: stopped; no report is written, and the device is left as it is",
+        );
+        return ExitCode::from(STOPPED);
+    };
+    say(format_args!("\n{}", summary(&report).trim_end()));
     if let Err(error) = outputs.write(&report) {
-        eprintln!("ivc-sim conformance: {error}");
+        complain(format_args!("ivc-sim conformance: {error}"));
         return ExitCode::FAILURE;
     }
-    if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match stopped {
+        true => ExitCode::from(STOPPED),
+        false if report.passed() => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 fn told(case: &Case) {
-    println!("{:<13} {:<46} {:.1} s", case.verdict.word(), case.id, case.took.as_secs_f64());
+    let seconds = case.took.as_secs_f64();
+    say(format_args!("{:<13} {:<46} {seconds:.1} s", case.verdict.word(), case.id));
 }

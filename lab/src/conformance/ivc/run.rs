@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::FutureExt as _;
 use ivt_base::date::Utc;
 use ivt_sim::cloud::{CloudSim, Faults, Login};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::bench::Bench;
@@ -17,8 +18,13 @@ use super::switch::Switch;
 use crate::conformance::choice::Choice;
 use crate::report::{Case, Report, Verdict};
 
-/// The id of the case that says whether the run came to its end.
-const END: &str = "run.end";
+/// The first and the last case, which are in every report: whether the device comes, and whether the run came to its end.
+pub const ALWAYS: [(&str, &str); 2] = [
+    ("login.comes", "The device logs in"),
+    ("run.end", "The device lets itself be tried to the end"),
+];
+/// Cases of the last eight in which the device ended its connection, after which it is given up.
+const MOST_LEFT: u32 = 5;
 
 /// What a run is told.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +41,8 @@ pub struct Plan {
     pub login: Option<Login>,
     /// Takes the camera away from the device.
     pub camera: Option<Switch>,
+    /// Turns true when the run is to end before its time: the device is left as it was, and the report is complete.
+    pub stop: Option<watch::Receiver<bool>>,
 }
 
 /// Tries the device of the plan in this cloud; `told` hears of each case when it is done.
@@ -61,20 +69,21 @@ pub async fn run(
     cloud.set_answers(answers);
     let mut bench = Bench::new(cloud, &plan.code, plan.limits);
     bench.camera.clone_from(&plan.camera);
+    if let Some(stop) = &plan.stop {
+        bench.stop_by(stop.clone());
+    }
     if let Some(login) = &plan.login {
         bench.password.clone_from(&login.password);
     }
     if !plan.host.is_empty() {
         bench.reach_by(&plan.host);
     }
-    let login = Rule::new(
-        "login.comes",
-        "最小实现 (least implementation), 1",
-        "The device logs in",
-        |b| Box::pin(logs_in(b)),
-    );
+    let [(login, name), (end_id, end_name)] = ALWAYS;
+    let login =
+        Rule::new(login, "最小实现 (least implementation), 1", name, |b| Box::pin(logs_in(b)));
     let mut over = None;
     let mut left = 0_usize;
+    let mut stay = Stay::default();
     for rule in std::iter::once(&login).chain(rules) {
         if rule.id != login.id && !plan.choice.takes(&rule.id, rule.changes) {
             continue;
@@ -85,9 +94,12 @@ pub async fn run(
         }
         let (case, finding) = case(&mut bench, rule, begin).await;
         add(&mut report.cases, case);
-        if let Some(Finding::Over(why)) = finding {
-            over = Some(why);
-        }
+        let stopped = plan.stop.as_ref().is_some_and(|stop| *stop.borrow());
+        over = match finding {
+            _ if stopped => Some("the run was stopped by hand".into()),
+            Some(Finding::Over(why)) => Some(why),
+            _ => stay.after(rule, bench.take_left()),
+        };
         if rule.id == login.id {
             let models = bench.device.info().models;
             report.subject = format!(
@@ -97,8 +109,8 @@ pub async fn run(
         }
     }
     let end = Case {
-        id: END.into(),
-        name: "The device lets itself be tried to the end".into(),
+        id: end_id.into(),
+        name: end_name.into(),
         section: String::new(),
         verdict: if over.is_some() { Verdict::Fail } else { Verdict::Pass },
         reason: over.map_or_else(String::new, |why| format!("{why}; {left} cases were not run")),
@@ -108,6 +120,29 @@ pub async fn run(
     };
     add(&mut report.cases, end);
     report
+}
+
+/// Whether the device stays connected. One that never does would be waited for in every case.
+#[derive(Default)]
+struct Stay {
+    /// The last eight cases, the newest lowest: a bit is set where the device ended its connection. Some cases ask nothing, and
+    /// are survived by whoever leaves at a question.
+    left: u8,
+}
+
+impl Stay {
+    /// Counts a case, in which the device ended its connection for this reason. Why the run is over, if it is.
+    fn after(&mut self, rule: &Rule, why: Option<String>) -> Option<String> {
+        if rule.id.starts_with("close.") || rule.id.starts_with("login.") {
+            return None;
+        }
+        self.left = self.left << 1 | u8::from(why.is_some());
+        let why = why.filter(|_| self.left.count_ones() >= MOST_LEFT)?;
+        Some(format!(
+            "the device does not stay: {MOST_LEFT} of the last eight cases ended its connection, this one with {why:?}; if it \
+             stands other cases, leave these out by --skip"
+        ))
+    }
 }
 
 async fn logs_in(b: &mut Bench) -> Outcome {
@@ -162,7 +197,7 @@ async fn case(bench: &mut Bench, rule: &Rule, run: Instant) -> (Case, Option<Fin
 }
 
 async fn tried(bench: &mut Bench, rule: &Rule) -> Outcome {
-    if rule.id != "login.comes" {
+    if rule.id != ALWAYS[0].0 {
         bench.online().await?;
     }
     rule.check(bench).await

@@ -87,6 +87,8 @@ pub(super) struct Call {
     pub(super) replies: u64,
     /// Whether the device sends and sends.
     pub(super) floods: bool,
+    /// What was found of the identity. It may be that of somebody else.
+    introduced: Vec<(Check, Finding, Seen)>,
 }
 
 impl Call {
@@ -101,6 +103,7 @@ impl Call {
             closed: false,
             replies: 0,
             floods: false,
+            introduced: Vec::new(),
         }
     }
 
@@ -114,6 +117,13 @@ impl Call {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes what was found of the identity, once it is known to be that of the device that is meant.
+    pub(super) fn note_identity(&mut self) {
+        for (check, finding, seen) in std::mem::take(&mut self.introduced) {
+            self.facts().note(check, finding, seen);
+        }
+    }
+
     /// Reads the identity, judges it, and returns by what the device is known: its MAC address, or what it sent instead.
     pub(super) async fn identity(&mut self) -> Result<String, Broken> {
         let read = self.message(MAX_IDENTITY, self.timing.reply).await;
@@ -122,7 +132,7 @@ impl Call {
             Err(broken) => (broken.to_string(), Finding::fail(broken.to_string())),
         };
         let evidence = || Seen::Received { text: seen.clone() };
-        self.facts().note(Check::IdentityLength, length, evidence());
+        self.introduced.push((Check::IdentityLength, length, evidence()));
         let (_, bytes, _) = read?;
         self.tape.push(evidence());
         let text = bytes.escape_ascii().to_string();
@@ -130,7 +140,7 @@ impl Call {
             Ok(identity) => (Finding::pass(), identity.to_string()),
             Err(error) => (Finding::fail(format!("{error}; it was {text}")), text),
         };
-        self.facts().note(Check::IdentityForm, form, evidence());
+        self.introduced.push((Check::IdentityForm, form, evidence()));
         self.last = Instant::now();
         Ok(key)
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::port;
-use ivt_sim::program::stopped;
+use tokio::sync::watch;
 
 use super::check::Check;
 use super::run::{Options, Run};
 use super::timing::Timing;
 use crate::conformance::choice::Choice;
 use crate::report::{Case, Outputs, summary};
+use crate::terminal::{STOPPED, complain, say, until_told};
 
 const HELP: &str = "\
 tlss-sim conformance: takes the calls of a device, and drives it through every rule of the hosted service
@@ -44,12 +45,12 @@ enum Order {
 pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let (options, outputs) = match parse(Args::new(words)) {
         Ok(Order::Help) => {
-            print!("{HELP}{}{}{TAIL}", Outputs::HELP, Choice::HELP);
+            say(format!("{HELP}{}{}{TAIL}", Outputs::HELP, Choice::HELP).trim_end());
             return ExitCode::SUCCESS;
         }
         Ok(Order::List(choice)) => {
             for check in Check::ALL.iter().filter(|check| choice.takes(check.id(), false)) {
-                println!("{:<20} {}", check.id(), check.name());
+                say(format_args!("{:<20} {}", check.id(), check.name()));
             }
             return ExitCode::SUCCESS;
         }
@@ -67,35 +68,42 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let run = match Run::listen(*options).await {
         Ok(run) => run,
         Err(error) => {
-            eprintln!("tlss-sim conformance: {}", port::refusal(listen, "--listen", &error));
+            let refusal = port::refusal(listen, "--listen", &error);
+            complain(format_args!("tlss-sim conformance: {refusal}"));
             return ExitCode::FAILURE;
         }
     };
-    match run.addr() {
-        Ok(address) => println!("devices   {address}"),
-        Err(error) => eprintln!("tlss-sim conformance: {error}"),
-    }
-    let report = tokio::select! {
-        report = run.finish(told) => report,
-        _ = stopped() => {
-            eprintln!("tlss-sim conformance: ended before the report was complete: none is written");
-            return ExitCode::FAILURE;
+    let (stop, stopping) = watch::channel(false);
+    let running = async {
+        match run.addr() {
+            Ok(address) => say(format_args!("devices   {address}")),
+            Err(error) => complain(format_args!("tlss-sim conformance: {error}")),
         }
+        run.finish_or_stop(told, stopping).await
     };
-    print!("\n{}", summary(&report));
+    let Some((report, stopped)) = until_told(running, &stop).await else {
+        complain("tlss-sim conformance: stopped; no report is written");
+        return ExitCode::from(STOPPED);
+    };
+    say(format_args!("\n{}", summary(&report).trim_end()));
     if let Err(error) = outputs.write(&report) {
-        eprintln!("tlss-sim conformance: {error}");
+        complain(format_args!("tlss-sim conformance: {error}"));
         return ExitCode::FAILURE;
     }
-    if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match stopped {
+        true => ExitCode::from(STOPPED),
+        false if report.passed() => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 fn told(case: &Case) {
-    println!("{:<13} {:<20} {:.1} s", case.verdict.word(), case.id, case.took.as_secs_f64());
+    let seconds = case.took.as_secs_f64();
+    say(format_args!("{:<13} {:<20} {seconds:.1} s", case.verdict.word(), case.id));
 }
 
 fn refused(error: &str) -> ExitCode {
-    eprintln!("tlss-sim conformance: {error}");
+    complain(format_args!("tlss-sim conformance: {error}"));
     ExitCode::from(2)
 }
 

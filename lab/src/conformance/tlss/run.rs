@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use ivt_base::date::Utc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -24,7 +25,7 @@ use crate::report::{Case, Report, Verdict};
 const MAX_CALLS: usize = 64;
 /// Commands without an answer after which the device is given up.
 const MAX_SILENT: u32 = 3;
-/// Calls without a readable identity after which the device is given up.
+/// Calls without a readable identity after which the device is given up, before there is one with it.
 const MAX_UNREADABLE: u32 = 3;
 
 /// The settings of a run.
@@ -65,24 +66,43 @@ impl Run {
 
     /// Serves calls until every case has its verdict, or the device is given up. Each case is `told` when it has been run.
     pub async fn finish(self, told: impl Fn(&Case) + Send + Sync + 'static) -> Report {
+        let (_never, stop) = watch::channel(false);
+        self.finish_or_stop(told, stop).await
+    }
+
+    /// As [`finish`](Self::finish), until `stop` turns true: what was not seen by then has failed.
+    pub async fn finish_or_stop(
+        self,
+        told: impl Fn(&Case) + Send + Sync + 'static,
+        mut stop: watch::Receiver<bool>,
+    ) -> Report {
         let begun = Instant::now();
         let started = Utc::from(SystemTime::now()).to_string();
         let Options { choice, mac, timing, .. } = &self.options;
         let state = Arc::new(State::new(choice, mac.as_deref(), *timing, Box::new(told)));
         let mut calls = JoinSet::new();
-        let mut last = Instant::now();
+        let patience = self.options.timing.call;
         loop {
-            if state.is_over(calls.is_empty()) {
+            // Calls of others, which may come all the time, neither keep the run going nor end it.
+            let idle = state.idle_since();
+            if state.is_over(idle.is_some()) {
                 break;
             }
-            let due = match calls.is_empty() {
-                true => state.watched().unwrap_or(last + self.options.timing.call),
-                false => Instant::now() + Duration::from_millis(200),
+            if idle.is_some_and(|since| since.elapsed() >= patience) {
+                state.nobody_calls(patience);
+                break;
+            }
+            let due = match idle {
+                Some(since) => state.watched().unwrap_or(since + patience),
+                None => Instant::now() + Duration::from_millis(200),
             };
             tokio::select! {
+                Ok(_) = stop.wait_for(|stop| *stop) => {
+                    state.stopped();
+                    break;
+                }
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) if calls.len() < MAX_CALLS => {
-                        last = Instant::now();
                         calls.spawn(serve(state.clone(), stream, peer));
                     }
                     Ok(_) => {}
@@ -91,13 +111,8 @@ impl Run {
                         tokio::time::sleep(Duration::from_millis(200)).await;
                     }
                 },
-                Some(_) = calls.join_next() => last = Instant::now(),
-                () = sleep_until(due) => {
-                    if calls.is_empty() && last.elapsed() >= self.options.timing.call {
-                        state.nobody_calls(self.options.timing.call);
-                        break;
-                    }
-                }
+                Some(_) = calls.join_next() => {}
+                () = sleep_until(due) => {}
             }
         }
         calls.shutdown().await;
@@ -115,8 +130,12 @@ async fn serve(state: Arc<State>, stream: TcpStream, peer: SocketAddr) {
         Ok(device) => device,
         Err(broken) => {
             log::info!(target: "lab", "{peer}: no identity: {broken}");
-            let reason = format!("the identity cannot be read: {broken}");
-            state.count(|progress| &mut progress.unreadable, MAX_UNREADABLE, &reason);
+            // Whatever scans the network calls, too: once the device has, another that says nothing is somebody else.
+            if !state.has_called() {
+                call.note_identity();
+                let reason = format!("the identity cannot be read: {broken}");
+                state.count(|progress| &mut progress.unreadable, MAX_UNREADABLE, &reason);
+            }
             return;
         }
     };
@@ -124,6 +143,8 @@ async fn serve(state: Arc<State>, stream: TcpStream, peer: SocketAddr) {
         log::info!(target: "lab", "{peer}: not the device that is meant: {device}");
         return;
     }
+    let _served = Served::begin(&state);
+    call.note_identity();
     if !state.called(&device) {
         return;
     }
@@ -152,6 +173,24 @@ async fn serve(state: Arc<State>, stream: TcpStream, peer: SocketAddr) {
         }
     };
     state.left(device, how);
+}
+
+/// A call of the device that is meant, as long as it lasts.
+struct Served<'a>(&'a State);
+
+impl<'a> Served<'a> {
+    fn begin(state: &'a State) -> Self {
+        state.lock().serving += 1;
+        Self(state)
+    }
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        let mut progress = self.0.lock();
+        progress.serving -= 1;
+        progress.last = Instant::now();
+    }
 }
 
 /// What a case has left of its call.

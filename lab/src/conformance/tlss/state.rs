@@ -54,9 +54,15 @@ pub(super) struct Progress {
     /// When each device called lately.
     calls: HashMap<String, VecDeque<Instant>>,
     devices: BTreeSet<String>,
-    /// Number of calls in a row whose commands were not answered, and of those whose identity could not be read.
+    /// Number of calls in a row whose commands were not answered.
     pub(super) silent: u32,
+    /// Number of calls whose identity could not be read, before the first of the device that is meant.
     pub(super) unreadable: u32,
+    /// Number of calls of the device that is meant that are served now, and when the last one ended.
+    pub(super) serving: u32,
+    pub(super) last: Instant,
+    /// Whether a person has stopped the run.
+    stopped: bool,
     /// Why the run is over before its cases are.
     given_up: Option<String>,
 }
@@ -117,6 +123,9 @@ impl State {
             devices: BTreeSet::new(),
             silent: 0,
             unreadable: 0,
+            serving: 0,
+            last: Instant::now(),
+            stopped: false,
             given_up: None,
         };
         let mac = mac.map(plain);
@@ -130,6 +139,19 @@ impl State {
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when the device that is meant has not called; `None` while a call of it is served.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let progress = self.lock();
+        (progress.serving == 0).then_some(progress.last)
+    }
+
+    /// Notes that a person has stopped the run.
+    pub(super) fn stopped(&self) {
+        let mut progress = self.lock();
+        progress.stopped = true;
+        progress.given_up.get_or_insert_with(|| "the run was stopped by hand".to_owned());
     }
 
     /// Whether nothing is left to be seen.
@@ -179,6 +201,11 @@ impl State {
     /// Whether this is the device that the run is for.
     pub(super) fn is_meant(&self, device: &str) -> bool {
         self.mac.as_deref().is_none_or(|mac| plain(device).contains(mac))
+    }
+
+    /// Whether the device that is meant has called.
+    pub(super) fn has_called(&self) -> bool {
+        !self.lock().devices.is_empty()
     }
 
     /// Notes that a device has called, and judges whether that was due. False: it is not served.
@@ -306,7 +333,7 @@ impl State {
     pub(super) fn report(&self, started: String, took: Duration) -> Report {
         let mut progress = self.lock();
         let given_up = progress.given_up.take();
-        let arrived = !progress.devices.is_empty();
+        let (arrived, stopped) = (!progress.devices.is_empty(), progress.stopped);
         let call = match (&given_up, arrived) {
             (_, true) => Finding::pass(),
             (Some(reason), false) => Finding::fail(reason.clone()),
@@ -322,8 +349,12 @@ impl State {
                 _ => self.facts().take(check),
             };
             let reason = given_up.clone().unwrap_or_else(|| "it did not come to that".into());
-            let missing = || (Finding::not_supported(format!("not reached: {reason}")), Vec::new());
-            let (finding, seen) = seen.unwrap_or_else(missing);
+            let reason = format!("not reached: {reason}");
+            let missing = match stopped {
+                true => Finding::fail(reason),
+                false => Finding::not_supported(reason),
+            };
+            let (finding, seen) = seen.unwrap_or_else(|| (missing, Vec::new()));
             let evidence = seen.into_iter().map(|what| Evidence { at: took, what }).collect();
             Row { finding, evidence, took: Duration::ZERO }
         };

@@ -332,15 +332,58 @@ async fn an_update_interval_that_is_known_is_measured() {
     assert_eq!(interval(6).await, Verdict::Deviation);
 }
 
-#[tokio::test]
-async fn only_the_device_that_is_meant_is_served() {
+/// What becomes of a run for this MAC address while this device calls, which is another one.
+async fn run_for_another(wrong: Wrong, mac: &str) -> Report {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let choice = Choice::only(&["done.four"]);
+    let choice = Choice::only(&["done.four", "identity.form"]);
     let timing = Timing { call: Duration::from_secs(2), ..timing() };
-    let mac = Some("00:00:00:00:00:01".to_owned());
+    let mac = Some(mac.to_owned());
     let run = Run::listen(Options { listen, mac, choice, timing }).await.unwrap();
-    let device = tokio::spawn(device(Wrong::Rule(Check::Reconnect), run.addr().unwrap()));
+    let device = tokio::spawn(device(wrong, run.addr().unwrap()));
     let report = timeout(PATIENCE, run.finish(|_| {})).await.expect("the run ends");
     device.abort();
-    assert_eq!(verdict(&report, Check::DoneFour).0, Verdict::NotSupported);
+    report
+}
+
+#[tokio::test]
+async fn only_the_device_that_is_meant_is_served() {
+    let once = Wrong::Rule(Check::Reconnect);
+    let on_and_on = Wrong::Nothing;
+    let odd = Wrong::Rule(Check::IdentityForm);
+    for wrong in [once, on_and_on, odd] {
+        let report = run_for_another(wrong, "00:00:00:00:00:01").await;
+        for check in [Check::DoneFour, Check::IdentityForm] {
+            let (verdict, reason) = verdict(&report, check);
+            assert_eq!(verdict, Verdict::NotSupported, "{wrong:?}: {check:?}: {reason}");
+            assert!(reason.contains("no call within"), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_that_say_nothing_do_not_end_the_run_of_a_device_that_has_called() {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let cases = ["timer.reply", "done.four", "identity.*"];
+    let (choice, mac) = (Choice::only(&cases), None);
+    let run = Run::listen(Options { listen, mac, choice, timing: timing() }).await.unwrap();
+    let server = run.addr().unwrap();
+    let device = tokio::spawn(device(Wrong::Nothing, server));
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let strangers = tokio::spawn(async move {
+        // The case that is told first ends the session, and the device has still to call again.
+        told.recv().await.unwrap();
+        for _ in 0..10 {
+            let mut stream = TcpStream::connect(server).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            // The server hangs up.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    let tell = move |case: &crate::report::Case| drop(tell.send(case.id.clone()));
+    let report = timeout(PATIENCE, run.finish(tell)).await.expect("the run ends");
+    device.abort();
+    strangers.await.unwrap();
+    let found: Vec<_> =
+        report.cases.iter().map(|case| (&case.id, case.verdict, &case.reason)).collect();
+    assert!(report.cases.iter().all(|case| case.verdict == Verdict::Pass), "{found:?}");
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::toml;
+use super::toml::{self, Own};
 use crate::cloud::Cloud;
 use crate::cloud::api::Who;
 use crate::page::Refusal;
@@ -53,7 +53,8 @@ pub(super) async fn download(
     let none = || Refusal(StatusCode::NOT_FOUND, "nothing was recorded for this device".into());
     let kept = cloud.script.kept(&who.login_code).ok_or_else(none)?;
     let online = cloud.devices.find(&who.login_code).is_some_and(|device| device.online());
-    let text = toml::write(&kept, &cloud.streams.list(), cloud.rtmp_addr.port(), online);
+    let own = Own { rtmp_port: cloud.rtmp_addr.port(), rtmp_base: cloud.rtmp_base() };
+    let text = toml::write(&kept, &cloud.streams.list(), own, online);
     let head = [
         (CONTENT_TYPE, "application/toml"),
         (CONTENT_DISPOSITION, "attachment; filename=\"recorded.toml\""),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Act, Kept};
 use crate::cloud::device::NOT_ANSWERED;
@@ -12,6 +13,10 @@ use crate::cloud::streams::StreamInfo;
 
 /// Longest pause that is kept, in seconds.
 const MAX_PAUSE: f64 = 600.0;
+/// Most seconds of all pauses together. With the rest of the time limit it stays below the 24 h that a scenario may take.
+const MAX_PAUSES: f64 = 80_000.0;
+/// Seconds that the start and the expectations at the end may take beside the pauses, and those of each step.
+const MARGIN: (f64, f64) = (120.0, 20.0);
 /// Pictures after which a stream counts as received.
 const PICTURES: u64 = 10;
 /// The number of the first request that is sent as text, since its answer did not come.
@@ -19,27 +24,36 @@ const SEQ: usize = 1_000_000;
 /// Deepest value of an answer whose shape is told.
 const MAX_DEPTH: usize = 8;
 
-/// The scenario. `rtmp_port` is that of the simulator; `online` tells whether the device is connected at the end.
-pub(super) fn write(kept: &Kept, streams: &[StreamInfo], rtmp_port: u16, online: bool) -> String {
-    let mut writer = Writer { out: String::new(), rtmp_port, keys: BTreeSet::new() };
+/// Where this simulator takes streams.
+pub(super) struct Own {
+    pub(super) rtmp_port: u16,
+    /// What it tells devices, up to the key: its own address, or that of a gateway.
+    pub(super) rtmp_base: String,
+}
+
+/// The scenario. `own` is what is no address elsewhere; `online` tells whether the device is connected at the end.
+pub(super) fn write(kept: &Kept, streams: &[StreamInfo], own: Own, online: bool) -> String {
+    let mut writer = Writer { out: String::new(), own, keys: BTreeSet::new() };
     writer.line("# Recorded by hand on the page of ivc-sim. docs/scenarios.md describes what may stand here.");
     writer.line("# Passwords are left out: write them in the place of \"***\".");
     if kept.left_out > 0 {
         writer.line(&format!("# {} acts are left out: there were too many.", kept.left_out));
     }
     writer.line("name = \"Recorded by hand\"");
-    let mut before = None;
-    for (number, (at, act)) in kept.acts.iter().enumerate() {
+    let pauses = Pauses::of(&kept.acts);
+    writer.line(&format!("time_limit = \"{:.0}s\"", pauses.limit()));
+    for (number, (pause, (_, act))) in pauses.0.iter().zip(&kept.acts).enumerate() {
         writer.line("\n[[step]]");
         // Whatever a person did by hand was done to a device that was there.
         if !matches!(act, Act::Faults(_) | Act::Answers(_)) {
             writer.line("after = \"online\"");
         }
-        if let Some(before) = before {
-            let pause = at.saturating_duration_since(before).as_secs_f64().min(MAX_PAUSE);
+        if let Some((pause, whole)) = pause {
+            if pause < whole {
+                writer.line(&format!("# The pause was {whole:.1} s by hand."));
+            }
             writer.line(&format!("wait = \"{pause:.1}s\""));
         }
-        before = Some(*at);
         writer.act(number, act);
     }
     for key in std::mem::take(&mut writer.keys) {
@@ -58,9 +72,31 @@ pub(super) fn write(kept: &Kept, streams: &[StreamInfo], rtmp_port: u16, online:
     writer.out
 }
 
+/// The pause before each act in seconds, and how long it was by hand; `None` before the first.
+struct Pauses(Vec<Option<(f64, f64)>>);
+
+impl Pauses {
+    fn of(acts: &[(Instant, Act)]) -> Self {
+        let most = MAX_PAUSE.min(MAX_PAUSES / acts.len().max(1) as f64);
+        let between = acts.windows(2).map(|pair| {
+            let [(before, _), (at, _)] = pair else { return None };
+            let whole = at.saturating_duration_since(*before).as_secs_f64();
+            Some((whole.min(most), whole))
+        });
+        Self(std::iter::once(None).chain(between).take(acts.len()).collect())
+    }
+
+    /// How long the scenario may take: all pauses, and a margin for what lies between them.
+    fn limit(&self) -> f64 {
+        let pauses: f64 = self.0.iter().flatten().map(|(pause, _)| pause).sum();
+        let (once, each) = MARGIN;
+        (pauses + once + each * self.0.len() as f64).ceil()
+    }
+}
+
 struct Writer {
     out: String,
-    rtmp_port: u16,
+    own: Own,
     /// The streams that were asked for.
     keys: BTreeSet<String>,
 }
@@ -82,7 +118,7 @@ impl Writer {
                 match outcome {
                     Err(error) if error.code == NOT_ANSWERED => {
                         self.line("# It was not answered.");
-                        let mut packet = json!({ "req": method, "seq": SEQ + number });
+                        let mut packet = json!({ "req": literal(method), "seq": SEQ + number });
                         if let Some(params) = params {
                             packet["params"] = params;
                         }
@@ -107,7 +143,7 @@ impl Writer {
                 let params = params.as_ref().map(|params| self.portable(params));
                 params.iter().for_each(|params| self.member("params", params));
             }
-            Act::Raw { text } => self.member("raw", &json!(text)),
+            Act::Raw { text } => self.member("raw", &json!(literal(text))),
             Act::HangUp => self.line("hang_up = true"),
             Act::Faults(faults) => self.set("faults", &**faults, &Default::default()),
             Act::Answers(answers) => self.set("answers", &**answers, &Default::default()),
@@ -139,19 +175,36 @@ impl Writer {
     }
 
     fn portable_text(&mut self, text: &str) -> String {
-        let own = format!(":{}/live/", self.rtmp_port);
-        if let Some((_, key)) = text.strip_prefix("rtmp://").and_then(|rest| rest.split_once(&own))
-        {
+        if let Some(key) = self.key(text) {
             self.keys.insert(key.split('?').next().unwrap_or_default().to_owned());
             return format!("${{rtmp_url:{key}}}");
         }
-        if let Some((_, session)) =
-            text.strip_prefix("http://").and_then(|rest| rest.split_once("/record/"))
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        if let Some((_, session)) = rest.and_then(|rest| rest.split_once("/record/"))
+            && is_argument(session)
         {
             return format!("${{record_url:{session}}}");
         }
-        text.to_owned()
+        literal(text)
     }
+
+    /// The key of the stream, where a text is an address of this simulator.
+    fn key<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let own = format!(":{}/live/", self.own.rtmp_port);
+        let direct = text.strip_prefix("rtmp://").and_then(|rest| Some(rest.split_once(&own)?.1));
+        let key = direct.or_else(|| text.strip_prefix(&self.own.rtmp_base))?;
+        is_argument(key).then_some(key)
+    }
+}
+
+/// Whether a text can stand behind a name: `${rtmp_url:TEXT}`.
+fn is_argument(text: &str) -> bool {
+    !text.contains(['{', '}'])
+}
+
+/// A text as it is, in which a scenario sees no `${NAME}`.
+fn literal(text: &str) -> String {
+    text.replace("${", "${$}{")
 }
 
 /// What an answer has to be like: its members, whatever their values are.
@@ -215,17 +268,25 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use ivt_proto::rpc::RpcError;
-    use tokio::time::{Duration, Instant};
+    use tokio::time::Duration;
 
+    use super::super::MAX_ACTS;
     use super::*;
 
     fn written(acts: Vec<Act>, online: bool) -> String {
+        paced(1, acts, online)
+    }
+
+    /// What is written of acts that are so many seconds apart.
+    fn paced(seconds: u64, acts: Vec<Act>, online: bool) -> String {
         let began = Instant::now();
-        let acts = acts.into_iter().zip(0..).map(|(act, n)| (began + Duration::from_secs(n), act));
+        let at = |n| began + Duration::from_secs(n * seconds);
+        let acts = acts.into_iter().zip(0..).map(|(act, n)| (at(n), act));
         let login_code = "a".to_owned();
         let kept = Kept { login_code, on: true, acts: acts.collect(), bytes: 0, left_out: 0 };
         let stream = StreamInfo { key: "s".into(), video_frames: 50, ..StreamInfo::default() };
-        write(&kept, &[stream], 1935, online)
+        let own = Own { rtmp_port: 1935, rtmp_base: "rtmp://gate.example:9001/live/".into() };
+        write(&kept, &[stream], own, online)
     }
 
     fn call(params: Value, outcome: Result<Value, RpcError>) -> Act {
@@ -273,5 +334,75 @@ mod tests {
         }
         assert!(!text.contains("tr1cky") && text.matches("[[step]]").count() == 8);
         assert!(!written(vec![Act::HangUp], false).contains("[[expect]]"));
+    }
+
+    #[test]
+    fn addresses_of_a_gateway_and_texts_that_look_like_values_are_portable() {
+        let text = written(
+            vec![
+                call(
+                    json!({
+                        "url": "rtmp://gate.example:9001/live/s?token=1",
+                        "cbk_url": "https://gate.example:9000/record/r",
+                        "other": "rtmp://elsewhere.example:9001/live/s",
+                        "text": "${n} for ${",
+                        "odd": "rtmp://gate.example:9001/live/${x}",
+                    }),
+                    Ok(json!({})),
+                ),
+                Act::Notify { event: "E".into(), params: Some(json!({ "a": ["${login}"] })) },
+                call(json!("${a}"), Err(RpcError { code: NOT_ANSWERED, msg: String::new() })),
+                Act::Raw { text: "{\"x\":\"${y}\"}".into() },
+            ],
+            true,
+        );
+        let scenario: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let [first, second, third, fourth] = scenario["step"].as_array().unwrap().as_slice() else {
+            panic!("{text}")
+        };
+        let params = &first["params"];
+        for (name, wants) in [
+            ("url", "${rtmp_url:s?token=1}"),
+            ("cbk_url", "${record_url:r}"),
+            ("other", "rtmp://elsewhere.example:9001/live/s"),
+            ("text", "${$}{n} for ${$}{"),
+            ("odd", "rtmp://gate.example:9001/live/${$}{x}"),
+        ] {
+            assert_eq!(params[name].as_str(), Some(wants));
+        }
+        assert_eq!(second["params"]["a"][0].as_str(), Some("${$}{login}"));
+        assert!(third["raw"].as_str().unwrap().contains("\"${$}{a}\""), "{text}");
+        assert_eq!(fourth["raw"].as_str(), Some("{\"x\":\"${$}{y}\"}"));
+        let expects = scenario["expect"].as_array().unwrap();
+        assert_eq!(expects[0]["stream"]["key"].as_str(), Some("s"), "{text}");
+    }
+
+    /// The times of a scenario in seconds: its limit, and the pause of each step that has one.
+    fn times(text: &str) -> (f64, Vec<f64>) {
+        let scenario: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let seconds = |value: &toml::Value| -> f64 {
+            value.as_str().unwrap().strip_suffix('s').unwrap().parse().unwrap()
+        };
+        let steps = scenario["step"].as_array().unwrap().iter();
+        let pauses = steps.filter_map(|step| step.get("wait").map(seconds)).collect();
+        (seconds(&scenario["time_limit"]), pauses)
+    }
+
+    #[test]
+    fn a_scenario_may_take_as_long_as_it_took_by_hand() {
+        for (seconds, acts, pause) in [
+            (130, 3, 130.0),
+            (500, 100, 500.0),
+            (3600, 2, MAX_PAUSE),
+            (3600, MAX_ACTS, MAX_PAUSES / MAX_ACTS as f64),
+        ] {
+            let text = paced(seconds, vec![Act::HangUp; acts], true);
+            let (limit, pauses) = times(&text);
+            assert_eq!(pauses, vec![pause; acts - 1], "{seconds} s");
+            let sum: f64 = pauses.iter().sum();
+            assert!((sum + 120.0..=24.0 * 3600.0).contains(&limit), "{limit} s for {sum} s");
+            let told = text.matches("# The pause was 3600.0 s by hand.").count();
+            assert_eq!(told, if seconds == 3600 { acts - 1 } else { 0 });
+        }
     }
 }

@@ -46,13 +46,9 @@ async fn silent(b: &mut Bench, change: fn(&mut Value)) -> Outcome {
     let params = json!({ "channel": alarm.channel, "enable": true, "sensitivity": 50, "delay": 1 });
     let mut quiet = params.clone();
     change(&mut quiet);
-    set(b, method, quiet).await?;
-    // What was detected before may be on its way.
-    b.wait(b.limits.quiet).await?;
-    let newest = newest(b);
-    let reported = started(b, newest, Some(kind)).await;
-    let again = set(b, method, params).await;
-    if reported?.is_some() {
+    let reported = reported(b, quiet, kind).await;
+    let again = b.restore(method, Some(params)).await.and_then(|answer| taken(method, answer));
+    if reported? {
         return fail(format!("{kind:?} was reported while {method} forbids it"));
     }
     again?;
@@ -66,6 +62,17 @@ async fn silent(b: &mut Bench, change: fn(&mut Value)) -> Outcome {
     }
 }
 
+/// Whether an alarm is reported after detection was set up to be silent.
+async fn reported(b: &mut Bench, quiet: Value, kind: AlarmKind) -> Outcome<bool> {
+    let method = method(kind);
+    let answer = b.ask(method, Some(quiet)).await?;
+    taken(method, answer)?;
+    // What was detected before may be on its way.
+    b.wait(b.limits.quiet).await?;
+    let newest = newest(b);
+    Ok(started(b, newest, Some(kind)).await?.is_some())
+}
+
 fn method(kind: AlarmKind) -> &'static str {
     match kind {
         AlarmKind::Tripwire => "AlarmRectIntrusionDetectConfig",
@@ -73,8 +80,9 @@ fn method(kind: AlarmKind) -> &'static str {
     }
 }
 
-async fn set(b: &mut Bench, method: &str, params: Value) -> Outcome {
-    match b.ask(method, Some(params)).await? {
+/// Whether a request for detection has succeeded.
+fn taken(method: &str, answer: Answer) -> Outcome {
+    match answer {
         Answer::Resp(_) => Ok(()),
         Answer::Refused { code: 101, msg } => {
             not_supported(format!("{method} is answered 101: {msg}"))

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::conformance::ivc::bench::Bench;
-use crate::conformance::ivc::finding::{Outcome, fail};
+use super::packets::padded;
+use crate::conformance::ivc::bench::{Answer, Bench};
+use crate::conformance::ivc::finding::{Outcome, deviation, fail};
 use crate::conformance::ivc::rule::Rule;
 
 /// What is no packet, by the name of its case.
@@ -24,6 +25,8 @@ pub(crate) const MALFORMED: [(&str, &str, &str); 10] = [
     ("odd_err", "an answer whose err is no object", r#"{"seq":1,"err":"failed"}"#),
 ];
 
+/// Length of the longest message, in bytes.
+const MOST: usize = 64 << 10;
 /// Bytes that are no UTF-8, and so no JSON.
 pub(crate) const NO_TEXT: [u8; 4] = [0xff, 0xfe, 0x00, 0x7b];
 
@@ -50,6 +53,12 @@ pub(super) fn rules() -> Vec<Rule> {
             |b| Box::pin(silence(b)),
         ),
     ];
+    rules.push(Rule::new(
+        "close.too_large",
+        "no section: the limit of 64 KiB for a message",
+        "A request above 64 KiB ends the connection, or is answered",
+        |b| Box::pin(too_large(b)),
+    ));
     let name = "A malformed packet ends the connection: a binary message that is no text";
     rules.push(Rule::new("close.malformed.binary", &section(3), name, |b| Box::pin(binary(b))));
     rules.extend(MALFORMED.iter().map(|(id, what, text)| {
@@ -119,6 +128,24 @@ async fn silence(b: &mut Bench) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// The specification names no longest packet, so that a device may take any.
+async fn too_large(b: &mut Bench) -> Outcome {
+    let began = std::time::Instant::now();
+    match padded(b, MOST + 1).await? {
+        Answer::Gone(why) if began.elapsed() > b.limits.answer / 2 + b.limits.slack => {
+            deviation(format!(
+                "the connection ended after {:.1?}, as that of the public SDK: {why}",
+                began.elapsed()
+            ))
+        }
+        Answer::Gone(_) => Ok(()),
+        _ => deviation(format!(
+            "a request of {} bytes is answered: the device has no limit of 64 KiB, and the specification names none",
+            MOST + 1
+        )),
+    }
 }
 
 async fn binary(b: &mut Bench) -> Outcome {

@@ -30,10 +30,16 @@ async fn offline(b: &mut Bench) -> Outcome {
         Finding::Fail(format!("the camera could not be {what}: {why}"))
     };
     b.note("the camera is taken away");
-    camera.turn(false).await.map_err(|why| turned(false, why))?;
-    let found = away(b).await;
+    // A command that has failed may have done its work in part.
+    let found = match camera.turn(false).await {
+        Ok(()) => away(b).await,
+        Err(why) => Err(turned(false, why)),
+    };
     b.note("the camera is given back");
     camera.turn(true).await.map_err(|why| turned(true, why))?;
+    if let Err(Finding::Over(_)) = found {
+        return found;
+    }
     let back = told(b, true).await;
     found?;
     back

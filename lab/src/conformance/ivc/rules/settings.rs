@@ -50,7 +50,18 @@ pub(super) fn rules() -> Vec<Rule> {
 
 /// The success of a request.
 async fn success(b: &mut Bench, method: &str, params: Option<Value>) -> Outcome<Value> {
-    match b.ask(method, params).await? {
+    let answer = b.ask(method, params).await?;
+    resp(method, answer)
+}
+
+/// The success of a request that leaves the device as it was.
+async fn restored(b: &mut Bench, method: &str, params: Value) -> Outcome<Value> {
+    let answer = b.restore(method, Some(params)).await?;
+    resp(method, answer)
+}
+
+fn resp(method: &str, answer: Answer) -> Outcome<Value> {
+    match answer {
         Answer::Resp(resp) => Ok(resp),
         Answer::Refused { code: 101, msg } => {
             not_supported(format!("{method} is answered 101: {msg}"))
@@ -75,23 +86,28 @@ async fn detection(b: &mut Bench, method: &str) -> Outcome {
         });
         all.push(rect);
     }
-    // The hours are those of the default again at the end.
-    all.push(right);
-    let mut unsupported = None;
+    let mut found = Ok(());
     for params in all {
         match success(b, method, Some(params)).await {
-            Err(Finding::NotSupported(why)) => unsupported = Some(why),
-            other => drop(other?),
+            Err(Finding::NotSupported(why)) => found = not_supported(why),
+            Err(other) => {
+                found = Err(other);
+                break;
+            }
+            Ok(_) => {}
         }
     }
-    unsupported.map_or(Ok(()), not_supported)
+    // The hours are those of the default again at the end, whatever was found.
+    let restored = restored(b, method, right).await;
+    found?;
+    restored.map(drop)
 }
 
 async fn publish_list(b: &mut Bench) -> Outcome {
     let before = success(b, "GetRTMPPublishConfig", None).await?;
     let before = if before.is_array() { before } else { json!([]) };
     let found = listed(b).await;
-    let restored = success(b, "SetRTMPPublishConfig", Some(before)).await;
+    let restored = restored(b, "SetRTMPPublishConfig", before).await;
     found?;
     restored.map(drop)
 }

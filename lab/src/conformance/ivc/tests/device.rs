@@ -22,6 +22,8 @@ use crate::conformance::ivc::Limits;
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 a picture \xff\xd9";
 const NEVER: Duration = Duration::from_secs(3600);
+/// Part of a second by which a device is surely late.
+const QUARTER: Duration = Duration::from_millis(250);
 
 type Socket = WebSocketStream<Wire>;
 
@@ -129,11 +131,20 @@ impl<'a> Session<'a> {
     }
 
     async fn run(mut self) {
-        let began = Instant::now();
+        // Whatever it does by itself it does so long after its login.
+        let late = match self.device.fault {
+            Some(Fault::LateFirstKeepalive) => self.device.limits.slack + QUARTER,
+            Some(Fault::FirstKeepaliveMissed) => {
+                self.device.limits.slack + self.device.limits.keepalive + 2 * QUARTER
+            }
+            _ => Duration::ZERO,
+        };
+        let began = Instant::now() + late;
         let period =
             self.device.limits.keepalive * if self.is(Fault::SlowKeepalive) { 6 } else { 1 };
         let mut beat = began;
-        let mut alarm = began + Duration::from_millis(500);
+        let more = if self.is(Fault::ManyAlarms) { NEVER } else { Duration::from_millis(500) };
+        let mut alarm = began + more;
         let mut preview = began + Duration::from_millis(200);
         if self.is(Fault::AsksForFirmwareFirst) {
             self.queue.push_back(("GetFirmware", None, Asked::Plain));
@@ -143,7 +154,33 @@ impl<'a> Session<'a> {
         }
         let list = self.device.around.lists.lock().unwrap().clone();
         self.duties.publish_list(&list);
+        let states: Vec<_> = match self.device.fault {
+            Some(Fault::AlarmOlderThanLogin) => vec!["end"],
+            // The 200 that the cloud keeps of them begin with an end.
+            Some(Fault::ManyAlarms) => ["start", "end"].into_iter().cycle().take(201).collect(),
+            _ => Vec::new(),
+        };
+        for state in states {
+            let params = json!({ "channel": 0, "type": 3, "state": state, "desc": "somebody" });
+            self.queue.push_back(("AlarmNotify", Some(params), Asked::Plain));
+        }
+        if self.is(Fault::ClosesAtOnce) {
+            let _ = self.socket.close(None).await;
+            return;
+        }
+        if self.is(Fault::SendsBinary) {
+            let _ = self.socket.send(Message::binary(b"{}".to_vec())).await;
+        }
         loop {
+            if self.is(Fault::FloodsOfRequests) {
+                // In a hundredth of a second, or as fast as the cloud reads.
+                for _ in 0..100 {
+                    self.seq += 1;
+                    let flood = json!({ "req": "preview_server", "seq": self.seq });
+                    let _ = self.socket.feed(Message::text(flood.to_string())).await;
+                }
+                let _ = self.socket.flush().await;
+            }
             if self.is(Fault::Floods) {
                 for _ in 0..3_000 {
                     let flood = Message::text(json!({ "event": "Flood" }).to_string());
@@ -183,6 +220,7 @@ impl<'a> Session<'a> {
                 () = sleep_until(late.unwrap_or(began + NEVER)) => Err(Leave),
                 message = self.socket.next() => self.message(message).await,
                 () = tokio::task::yield_now(), if self.is(Fault::Floods) => Ok(()),
+                () = sleep(Duration::from_millis(10)), if self.is(Fault::FloodsOfRequests) => Ok(()),
             };
             if step.is_err() {
                 let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
@@ -195,6 +233,9 @@ impl<'a> Session<'a> {
         let mut channel = self.duties.channel();
         if self.alarm && !self.is(Fault::NoAlarmBit) {
             channel["alarm"] = if self.is(Fault::LowAlarmBit) { 4 } else { 8 }.into();
+        }
+        if self.is(Fault::AlarmBitsStay) {
+            channel["alarm"] = 0xff.into();
         }
         if self.is(Fault::OnlyChannelFive) {
             channel["channel"] = 5.into();
@@ -272,6 +313,12 @@ impl<'a> Session<'a> {
         if self.is(Fault::PassesOverLargePackets) && text.len() > 2048 {
             return Ok(());
         }
+        if self.is(Fault::LeavesAbove61KiB) && text.len() > 61 << 10 {
+            return Err(Leave);
+        }
+        if text.len() > 64 << 10 && !self.is(Fault::NoLongestPacket) {
+            return if self.is(Fault::PassesOverMoreThan64KiB) { Ok(()) } else { Err(Leave) };
+        }
         let Ok(Value::Object(packet)) = serde_json::from_str(&text) else { return Err(Leave) };
         let params = packet.get("params").cloned();
         match (packet.get("req"), packet.get("event"), packet.get("seq")) {
@@ -294,7 +341,9 @@ impl<'a> Session<'a> {
         if !formed {
             return Err(Leave);
         }
-        let stays = self.is(Fault::StaysAfterWrongSeq) || self.is(Fault::StaysAfterUnasked);
+        let stays = self.is(Fault::StaysAfterWrongSeq)
+            || self.is(Fault::StaysAfterUnasked)
+            || self.is(Fault::FloodsOfRequests);
         let Some((wanted, _, asked)) = self.waiting.take() else {
             return if stays { Ok(()) } else { Err(Leave) };
         };
@@ -361,6 +410,9 @@ impl<'a> Session<'a> {
                 }
             }
             return Ok(());
+        }
+        if self.is(Fault::AnswersTwice) {
+            self.send(text.to_string()).await?;
         }
         self.send(text.to_string()).await
     }

@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
-use ivt_sim::cloud::{CloudOptions, CloudSim};
-use serde_json::json;
+use ivt_proto::rpc::message::AlarmEdge;
+use ivt_sim::cloud::{CloudOptions, CloudSim, Direction};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::{Limits, Plan, Rule, Switch, all, run};
@@ -46,8 +49,23 @@ fn limits() -> Limits {
     }
 }
 
+/// A cloud with a scripted device, and what is to be tried.
+struct Rig {
+    cloud: Arc<CloudSim>,
+    around: Arc<Around>,
+    device: JoinHandle<()>,
+    plan: Plan,
+}
+
 /// The report of the cases that match `only`, of a scripted device with this fault.
 async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
+    let rig = rig(fault, only).await;
+    let report = run(rig.cloud, &rig.plan, &all(), |_| {}).await;
+    rig.device.abort();
+    report
+}
+
+async fn rig(fault: Option<Fault>, only: &[&str]) -> Rig {
     let cloud = Arc::new(CloudSim::start(CloudOptions::default()).await.unwrap());
     let around = Arc::new(Around { lists: Mutex::new(json!([])), away: AtomicBool::new(false) });
     let device = Scripted {
@@ -58,8 +76,9 @@ async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
         pieces: Arc::default(),
     };
     let device = tokio::spawn(device.live());
+    let camera = Arc::clone(&around);
     let camera = Switch::new(move |on| {
-        around.away.store(!on, Ordering::Relaxed);
+        camera.away.store(!on, Ordering::Relaxed);
         Box::pin(ready(Ok(())))
     });
     let plan = Plan {
@@ -69,9 +88,83 @@ async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
         camera: Some(camera),
         ..Plan::default()
     };
-    let report = run(cloud, &plan, &all(), |_| {}).await;
-    device.abort();
-    report
+    Rig { cloud, around, device, plan }
+}
+
+/// What is left of a run of this case that is stopped as soon as a packet with these words goes to the device.
+async fn stopped_at(id: &str, words: &'static str) -> (Report, Rig) {
+    let mut rig = rig(None, &[id]).await;
+    let (stop, stopping) = watch::channel(false);
+    rig.plan.stop = Some(stopping);
+    let (_, mut packets) = rig.cloud.device("scripted").packets();
+    let stopper = tokio::spawn(async move {
+        while let Ok(packet) = packets.recv().await {
+            if packet.direction == Direction::ToDevice && packet.text.contains(words) {
+                stop.send_replace(true);
+            }
+        }
+    });
+    let rules = all();
+    let running = run(Arc::clone(&rig.cloud), &rig.plan, &rules, |_| {});
+    let report = timeout(LONGEST, running).await.unwrap();
+    stopper.abort();
+    rig.device.abort();
+    let (verdict, reason) = found(&report, "run.end");
+    assert!(verdict == Verdict::Fail && reason.contains("stopped by hand"), "{id}: {reason}");
+    assert!(!report.passed());
+    (report, rig)
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_leaves_the_device_as_it_was() {
+    let offline = async {
+        let (report, rig) = stopped_at("channel.offline", "RTMPPublish").await;
+        let case = report.cases.iter().find(|case| case.id == "channel.offline").unwrap();
+        assert!(format!("{:?}", case.evidence).contains("taken away"), "{case:?}");
+        assert!(!rig.around.away.load(Ordering::Relaxed), "the camera is away");
+    };
+    let list = async {
+        let (_, rig) = stopped_at("settings.publish_list", "SetRTMPPublishConfig").await;
+        assert_eq!(*rig.around.lists.lock().unwrap(), json!([]));
+    };
+    let detection = async |id: &'static str, words: &'static str| {
+        let (_, rig) = stopped_at(id, words).await;
+        let (packets, _) = rig.cloud.device("scripted").packets();
+        let orders = packets.iter().filter(|packet| {
+            packet.direction == Direction::ToDevice && packet.text.contains("DetectConfig")
+        });
+        let orders: Vec<Value> =
+            orders.map(|packet| serde_json::from_str(&packet.text).unwrap()).collect();
+        let params = &orders.last().unwrap()["params"];
+        assert!(params["enable"] == true && params.get("start").is_none(), "{id}: {params}");
+    };
+    tokio::join!(
+        offline,
+        list,
+        detection("settings.off", "\"enable\":false"),
+        detection("settings.hours", "\"start\":12000"),
+        detection("settings.line", "\"start\":79200"),
+    );
+}
+
+#[tokio::test]
+async fn a_login_is_waited_for_as_long_as_was_asked() {
+    let mut rig = rig(Some(Fault::NeverLogsIn), &["login.*"]).await;
+    let brief = Duration::from_millis(10);
+    rig.plan.limits = Limits {
+        keepalive: brief,
+        answer: brief,
+        slack: brief,
+        reconnect: brief,
+        alarm: brief,
+        start: brief,
+        watch: brief,
+        quiet: brief,
+        login: Duration::from_secs(1),
+    };
+    let report = run(rig.cloud, &rig.plan, &all(), |_| {}).await;
+    let (_, reason) = found(&report, "login.comes");
+    assert!(reason.contains("no device logged in as scripted within 1s"), "{reason}");
 }
 
 /// The verdict of one case, and its reason.
@@ -182,18 +275,36 @@ async fn a_device_like_the_public_sdk_deviates_and_does_not_fail() {
 }
 
 #[tokio::test]
+async fn an_alarm_whose_start_is_no_longer_kept_is_no_failure() {
+    let rig = rig(Some(Fault::ManyAlarms), &["keepalive.period", "alarm.start"]).await;
+    let report = run(Arc::clone(&rig.cloud), &rig.plan, &all(), |_| {}).await;
+    rig.device.abort();
+    let kept = rig.cloud.device("scripted").alarms();
+    assert_eq!((kept.len(), kept[0].state), (200, AlarmEdge::End));
+    let (verdict, reason) = found(&report, "alarm.start");
+    assert_eq!(verdict, Verdict::Pass, "{reason}");
+}
+
+#[tokio::test]
 async fn a_run_that_cannot_go_on_ends_soon_and_says_why() {
     for (fault, why) in [
         (Fault::NeverLogsIn, "no device logged in as scripted"),
         (Fault::Answerless, "does not answer"),
         (Fault::Floods, "packets in a second"),
+        (Fault::FloodsOfRequests, "packets in a second"),
+        (Fault::ClosesAtOnce, "does not stay"),
+        (Fault::SendsBinary, "does not stay"),
+        (Fault::AnswersTwice, "does not stay"),
     ] {
         let began = Instant::now();
         let report =
             timeout(LONGEST, report(Some(fault), &["packet.*", "method.Get*"])).await.unwrap();
         let (verdict, reason) = found(&report, "run.end");
-        assert!(verdict == Verdict::Fail && reason.contains(why), "{fault:?}: {reason}");
+        let all: Vec<_> = report.cases.iter().map(|c| (&c.id, c.verdict, &c.reason)).collect();
+        assert!(verdict == Verdict::Fail && reason.contains(why), "{fault:?}: {reason}: {all:#?}");
         assert!(reason.contains("were not run"), "{reason}");
+        let ends: Vec<_> = all.iter().map(|(id, _, reason)| format!("{id}: {reason}")).collect();
+        assert!(report.cases.len() < 12, "{fault:?}: {ends:#?}");
         assert!(began.elapsed() < LONGEST);
         let held: usize = report.cases.iter().map(|case| case.evidence.len()).sum();
         assert!(held < 2_000, "{held}");

@@ -1,7 +1,8 @@
-//! Takes secrets out of packets before anybody sees them: passwords, keys and tokens by the names of their values, and of
-//! addresses all but scheme and host. What is known to be secret is masked beside that, wherever it stands.
+//! Takes secrets out of packets and commands before anybody sees them: passwords, keys and tokens by the names of their
+//! values, and of addresses all but scheme and host. What is known to be secret is masked beside that, wherever it stands.
 
 use ivt_base::mask::mask;
+use url::form_urlencoded;
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
@@ -15,7 +16,8 @@ const ENDS: [char; 8] = [' ', '"', '\'', '<', '>', ',', '\n', '\r'];
 
 /// A packet in JSON, also one that is cut or broken, without its secrets. What is no secret stays byte for byte; where
 /// there should be JSON and is none, nothing is shown but its length.
-pub(super) fn json(text: &str) -> String {
+#[cfg(feature = "ui")]
+pub(crate) fn json(text: &str) -> String {
     let mut covered = String::with_capacity(text.len());
     let addresses = all_addresses(text);
     let (mut rest, mut name) = (text, String::new());
@@ -65,7 +67,7 @@ fn is_stream(name: &str, value: &str, addresses: &[String]) -> bool {
 }
 
 /// A text of lines with `name=value` in them, or of headers, without its secrets.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut covered = String::with_capacity(text.len());
     for part in text.split_inclusive(['&', '?', '\n', ';', ' ']) {
         let (pair, end) = part.split_at(part.trim_end_matches(['&', '?', '\n', ';', ' ']).len());
@@ -90,7 +92,8 @@ fn value_of(name: &str, value: &str) -> String {
 }
 
 fn is_telling(name: &str, value: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
+    let decoded = form_urlencoded::parse(name.as_bytes()).next();
+    let lower = decoded.map_or_else(String::new, |(name, _)| name.to_ascii_lowercase());
     let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
     TELLING.iter().any(|telling| lower.contains(telling)) || lower.contains(TOKEN) && !is_number
 }
