@@ -210,4 +210,4 @@ class Page(Browser):
 
     def complaints(self):
         """What the page wrote to the console as an error, without the answers of the device that are refusals."""
-        return [text for text in super().complaints() if not re.search(r"favicon.ico|/api/\S+ - Failed to load resource: the server responded with a status of 4", text)]
+        return [text for text in super().complaints() if not re.search(r"favicon.ico|/(api/\S+|healthz) - Failed to load resource: the server responded with a status of 4", text)]
