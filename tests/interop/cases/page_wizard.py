@@ -8,6 +8,7 @@ from peers.process import Failed, wait_for
 
 from . import add
 from .page_access import ENTER, TAB
+from .page_overview import saved
 
 # Odd, since the agent masks them wherever they would be told.
 CAMERA_PASSWORD = "Zaun-Kamera.7"
@@ -181,6 +182,32 @@ def keeps_what_was_typed(stack, folder):
         raise Failed("the browser keeps what was typed for the owner of before")
 
 
+def comes_back(stack, folder):
+    """A device that was reset takes its settings from a file, with the password that the file does not have, and is in the cloud again."""
+    cloud = Cloud(stack, folder, "debug", "--login", f"{LOGIN}:{CLOUD_PASSWORD}")
+    account = f"[cloud]\nurl = '{cloud.device_url}'\nlogin_code = '{LOGIN}'\nlogin_passwd = '{CLOUD_PASSWORD}'\nhardware_model = 'Kept-7'\n"
+    page = Page(stack, folder, Device(stack, folder, f"{account}[[channel]]\nbackend = 'emulator'\n"))
+    page.go("system")
+    page.press_button("Save to a file")
+    file = saved(page, "ivt-settings.json")
+    page.enter("confirm", "RESET")
+    page.press_button("Take everything away")
+    page.shown("claim")
+    wait_for("the end in the cloud", lambda: not cloud.device(), 20)
+    page.enter("new", PASSWORD)
+    page.enter("again", PASSWORD)
+    page.press_button("Set the password")
+    page.shown("wizard")
+    page.go("system")
+    page.type("input[accept*=json]", file)
+    page.press_button("Read in")
+    page.says("The file has no passwords")
+    page.enter("cloud.login_passwd", CLOUD_PASSWORD)
+    page.press_button("Read in")
+    page.says("The settings of the file hold now")
+    wait_for("the device in the cloud", lambda: (cloud.device() or {}).get("hardware_model") == "Kept-7", 20)
+
+
 def channels_are_kept_up(stack, folder):
     """On the page of channels a camera is probed, another is added, which makes the device a recorder, and one is removed; the push list
     is changed and shows no stream key."""
@@ -241,4 +268,5 @@ add("page: from blank to live in the cloud", blank_to_live)
 add("page: the wizard by keyboard alone", by_keyboard)
 add("page: the wizard stops at wrong inputs", stops_at_wrong_inputs)
 add("page: the wizard keeps what was typed", keeps_what_was_typed)
+add("page: a device that was reset takes its settings back", comes_back)
 add("page: channels are added, probed and removed", channels_are_kept_up)
