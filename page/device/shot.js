@@ -2,6 +2,9 @@
 
 import { fetchFile } from "/parts/api.js";
 
+/** How far from sight a picture is loaded. */
+const NEAR = "1000px";
+
 /**
  * Loads a picture into an image, whose former picture stays until then.
  * @param {HTMLImageElement} image
@@ -18,16 +21,18 @@ export async function loadPicture(image, path) {
 }
 
 /**
- * Loads a picture into an image once that comes into sight.
+ * Loads a picture into an image once its place is about to come into sight.
+ * @param {Element} place
  * @param {HTMLImageElement} image
  * @param {string} path below `/api/v1`
  */
-export function loadInSight(image, path) {
+export function loadInSight(place, image, path) {
   const sight = new IntersectionObserver((entries) => {
     if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
     sight.disconnect();
     // A picture that is gone leaves its place empty.
     loadPicture(image, path).catch(() => {});
-  });
-  sight.observe(image);
+  }, { rootMargin: NEAR });
+  // An image without a picture has no place of its own.
+  sight.observe(place);
 }

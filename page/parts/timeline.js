@@ -1,4 +1,5 @@
-// Segments on an axis of time, as SVG: one lane for segments, another for overlaps and repetitions.
+// Segments on an axis of time, as SVG: one lane for segments, another for overlaps and repetitions. A pointer picks one of them, and
+// so do the arrow keys, as on a slider.
 
 /**
  * @typedef {object} Segment
@@ -28,21 +29,43 @@ const MOST = 30000;
 const TICK = 90;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
+/** How far a key goes among the segments. @type {Record<string, number>} */
+const KEYS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity };
+
 export class Timeline {
-  #svg = node("svg", { height: HEIGHT, role: "img" });
+  #svg = node("svg", { height: HEIGHT, role: "slider", tabindex: 0, "aria-valuemin": 0 });
   #head = node("line", { class: "playhead", y1: LANE.y - 4, y2: HEIGHT, visibility: "hidden" });
   #begin = 0;
   #scale = 1;
+  #label = "";
+  /** The boxes of the segments, in the order of time. @type {SVGRectElement[]} */
+  #boxes = [];
+  #picked = "";
 
   /**
    * @param {HTMLElement} root
-   * @param {(name: string) => void} pick is called for a segment that was clicked
+   * @param {(name: string) => void} pick is called for a segment that was clicked, or come to by keys
    */
   constructor(root, pick) {
     this.root = root;
     root.append(this.#svg);
+    const choose = (/** @type {SVGElement | undefined} */ box) => {
+      if (!box?.dataset.name) return;
+      this.#picked = box.dataset.name;
+      this.#tellPicked();
+      box.scrollIntoView({ block: "nearest", inline: "nearest" });
+      pick(this.#picked);
+    };
     this.#svg.addEventListener("click", ({ target }) => {
-      if (target instanceof SVGElement && target.dataset.name) pick(target.dataset.name);
+      if (target instanceof SVGElement) choose(target);
+    });
+    this.#svg.addEventListener("keydown", (event) => {
+      const step = KEYS[event.key];
+      if (step === undefined || !this.#boxes.length) return;
+      event.preventDefault();
+      // The first key comes to the newest one.
+      const [at, last] = [this.#place(), this.#boxes.length - 1];
+      choose(this.#boxes[at < 0 && Number.isFinite(step) ? last : Math.min(last, Math.max(0, at + step))]);
     });
   }
 
@@ -67,14 +90,17 @@ export class Timeline {
     const step = 1e6 * (STEPS.find((seconds) => seconds * 1e6 * this.#scale >= TICK) ?? 86400);
     const first = Math.ceil(begin / step) * step;
     const ticks = Array.from({ length: Math.max(0, Math.ceil((end - first) / step)) }, (_, n) => first + n * step);
+    this.#boxes = segments.toSorted((one, other) => one.start_us - other.start_us)
+      .map((segment) => this.#segment(segment, second.has(segment.name) ? SECOND_LANE : LANE));
     this.#svg.replaceChildren(
       ...ticks.flatMap((us) => this.#tick(us)),
       ...spans.filter(({ kind }) => kind === "gap").map((span) => this.#span(span, LANE)),
-      ...segments.map((segment) => this.#segment(segment, second.has(segment.name) ? SECOND_LANE : LANE)),
+      ...this.#boxes,
       ...spans.filter(({ kind }) => kind !== "gap").map((span) => this.#span(span, { y: SECOND_LANE.y + 15, height: 3 })),
       this.#head);
     this.#svg.setAttribute("width", String(width));
-    this.#svg.setAttribute("aria-label", label);
+    this.#label = label;
+    this.#tellPicked();
     if (atEnd) this.root.scrollLeft = width;
   }
 
@@ -87,6 +113,20 @@ export class Timeline {
     this.#head.setAttribute("visibility", us === null ? "hidden" : "visible");
     this.#head.setAttribute("x1", x);
     this.#head.setAttribute("x2", x);
+  }
+
+  #place() {
+    return this.#boxes.findIndex(({ dataset }) => dataset.name === this.#picked);
+  }
+
+  /** Shows which segment is picked, also to a reader without eyes. */
+  #tellPicked() {
+    const place = this.#place();
+    this.#boxes.forEach((box, n) => box.classList.toggle("picked", n === place));
+    const last = Math.max(0, this.#boxes.length - 1);
+    const text = this.#boxes[place]?.textContent || this.#label;
+    const told = { "aria-label": this.#label, "aria-valuemax": last, "aria-valuenow": place < 0 ? last : place, "aria-valuetext": text };
+    for (const [name, value] of Object.entries(told)) this.#svg.setAttribute(name, String(value));
   }
 
   /** @param {number} us */

@@ -73,7 +73,7 @@ export function cameraChanges(settings, number, camera, password) {
 export async function served(number, signal) {
   const end = Date.now() + PATIENCE_MS;
   while (Date.now() < end && !signal.aborted) {
-    const found = await call("GET", "/live", undefined, { signal, seconds: 5 }).catch(() => null);
+    const found = await call("GET", "/live", undefined, { signal, seconds: 5, background: true }).catch(() => null);
     if (found?.channels.length > number) return;
     await new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); });
   }

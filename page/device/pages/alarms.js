@@ -315,7 +315,7 @@ function buildShot(id, begun) {
   const title = t("alarms.picture_of", { time: dateTime(begun) });
   const small = make("img", { alt: "" });
   const button = make("button", { type: "button", "aria-label": title }, small);
-  loadInSight(small, path);
+  loadInSight(button, small, path);
   button.addEventListener("click", () => {
     const close = make("button", { type: "button", className: "go", textContent: t("alarms.close") });
     const { dialog } = open(dateTime(begun), make("img", { src: `/api/v1${path}`, alt: title, className: "large" }), close);

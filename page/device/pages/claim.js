@@ -16,6 +16,8 @@ const page = {
       submit: t("claim.go"),
       send: async ({ new: password }) => {
         await call("POST", "/claim", { password });
+        // Its new owner is led through the setup, whichever page stood here before.
+        history.replaceState(null, "", location.pathname);
         location.reload();
       },
     });

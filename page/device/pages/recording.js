@@ -76,7 +76,7 @@ const STATES = /** @type {const} */ ({ recording: "good", standby: "good", uploa
 /** @param {number} number */
 function buildChannel(number) {
   const [now, ranges] = [make("div"), make("div", { className: "buttons" })];
-  const chart = make("div", { className: "day scroll", tabIndex: 0 });
+  const chart = make("div", { className: "day scroll" });
   const told = make("p", { className: "hint", role: "status", textContent: t("recording.pick") });
   const [notes, losses, sessions] = [make("div"), make("div"), make("details", {}, make("summary", { textContent: t("recording.sessions") }))];
   const table = make("div");
@@ -89,7 +89,7 @@ function buildChannel(number) {
   /** @type {Span[]} */
   let day = [];
   const timeline = new Timeline(chart, (name) => {
-    const span = day[Number(name)];
+    const span = day.find((one) => nameOf(one) === name);
     if (span) told.textContent = tell(span);
   });
   let [drawn, at, picked] = ["", 0, ""];
@@ -174,16 +174,21 @@ function fits(day, since) {
 /** @param {Timeline} timeline @param {Span[]} day @param {number} now @param {number} range */
 function drawDay(timeline, day, now, range) {
   const sums = { uploaded: 0, waiting: 0, lost: 0 };
-  const segments = day.map((span, i) => {
+  const segments = day.map((span) => {
     const [from, to] = [new Date(span.from).getTime(), new Date(span.to).getTime()];
     sums[span.state] += (to - from) / 1000;
-    return { name: String(i), start_us: from * 1000, duration_us: Math.max(1, to - from) * 1000, state: `is-${span.state}`, title: tell(span) };
+    return { name: nameOf(span), start_us: from * 1000, duration_us: Math.max(1, to - from) * 1000, state: `is-${span.state}`, title: tell(span) };
   });
   const label = t("recording.day_label", {
     uploaded: duration(sums.uploaded), waiting: duration(sums.waiting), lost: duration(sums.lost),
   });
   const [from_us, to_us] = [(now - range) * 1000, now * 1000];
   timeline.draw(segments.filter((one) => one.start_us + one.duration_us > from_us), [], label, { from_us, to_us, whole: true });
+}
+
+/** A name that a span keeps while others come and go. @param {Span} span */
+function nameOf({ from, state }) {
+  return `${from} ${state}`;
 }
 
 /** @param {Span} span */

@@ -38,19 +38,21 @@ export function showDone(element, context) {
   /** @type {Map<string, Hop>} */
   let hops = new Map();
   let said = "";
+  let asked = "";
   /** By what the device is known to the cloud. @type {[string, string][]} */
   let names = [];
   const drawFacts = () => {
     const login = hops.get("login");
-    const seen = login?.state === "ok" && makeFacts([
-      ...names, [t("wizard.fact.since"), dateTime(login.since)], [t("wizard.fact.channels"), tellChannels(hops)],
-    ]);
-    fill(facts, seen);
+    if (login?.state !== "ok") return fill(facts);
+    fill(facts, makeFacts([...names, [t("wizard.fact.since"), dateTime(login.since)], [t("wizard.fact.channels"), tellChannels(hops)]]));
+    // Before this login the device was known by others, or by none.
+    if (asked === login.since) return;
+    asked = login.since;
+    askNames(context.signal).then((told) => {
+      names = told;
+      drawFacts();
+    }, () => { asked = ""; });
   };
-  askNames(context.signal).then((asked) => {
-    names = asked;
-    drawFacts();
-  }, () => {});
   const draw = (/** @type {Hop[]} */ changed) => {
     for (const hop of changed) hops.set(place(hop), hop);
     const wanted = [...CLOUD.map((name) => name), ...CHANNEL.map((name) => `0 ${name}`)];
@@ -81,7 +83,7 @@ export function showDone(element, context) {
  */
 async function askNames(signal) {
   const [{ login_code: code }, { hardware_model: model, firmware_model: firmware }] =
-    await Promise.all(["/cloud", "/system"].map((path) => call("GET", path, undefined, { signal })));
+    await Promise.all(["/cloud", "/system"].map((path) => call("GET", path, undefined, { signal, background: true })));
   return [[t("wizard.fact.code"), code ?? "–"], [t("wizard.fact.model"), [model, firmware].filter(Boolean).join(", ")]];
 }
 

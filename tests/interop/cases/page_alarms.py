@@ -88,8 +88,8 @@ def sets_detections_up(stack, folder):
 
 
 def sends_the_rectangle_as_it_is_drawn(stack, folder):
-    """The tripwire's rectangle, dragged on a phone and on a laptop, over a wide picture and a tall one, and moved by keyboard, is what
-    the camera gets."""
+    """The tripwire's rectangle, dragged on a phone and on a laptop, over a wide picture and a tall one, and moved by keyboard and by
+    finger, is what the camera gets."""
     _, control, _, page = start(stack, folder)
     page.says("The camera's present area is not known here")
     before = at_camera(control)["area"]
@@ -140,6 +140,15 @@ def sends_the_rectangle_as_it_is_drawn(stack, folder):
     page.key_down(LEFT)
     page.key_up(LEFT)
     expect(14, 30, 70, 95)
+    # A corner, and the whole, by finger.
+    page.narrow(WIDTHS[0])
+    for handle, by, moved in (("[data-corner=dr]", (10, -35), (14, 30, 80, 60)), (".whole", (-7, 20), (7, 50, 73, 80))):
+        page.script("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", f"{TRIPWIRE} .area")
+        _, _, width, height = page.script(BOX, f"{TRIPWIRE} .area")
+        x, y, breadth, depth = page.script(BOX, f"{TRIPWIRE} .area {handle}")
+        x, y = x + breadth / 2, y + depth / 2
+        page.swipe((x, y), (x + width * by[0] / 200, y + height * by[1] / 200), (x + width * by[0] / 100, y + height * by[1] / 100))
+        expect(*moved)
     if complaints := page.complaints():
         raise Failed(f"the console says {complaints[0]}")
 

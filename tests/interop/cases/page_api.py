@@ -23,6 +23,7 @@ CONFIG = """
 [web]
 enable = true
 listen = "127.0.0.1:0"
+reset_file = "reset"
 metrics = true
 [cloud]
 allow_hosts = ["127.0.0.1"]

@@ -1,5 +1,5 @@
-"""Every page of the device in Chinese: it fits a phone and a laptop, no text is missing, and axe finds nothing serious. What is wrong with an
-input is said in Chinese, too."""
+"""Every page of the device in Chinese: it fits a phone and a laptop, no text is missing, and axe finds nothing serious, also in the dark and with
+more contrast. What is wrong with an input is said in Chinese, too."""
 import re
 
 from peers.devicepage import Device, Page
@@ -10,6 +10,7 @@ from . import add
 from .page_live import SIZE
 
 PAGES = ["overview", "live", "channels", "recording", "alarms", "cloud", "hosted", "network", "time", "firmware", "log", "trace", "system", "wizard"]
+PREFERRED = ({"color_scheme": "dark"}, {"color_scheme": "light", "contrast": "more"})
 # What stands in a page in English letters, without what has one name in every language, such as a codec.
 LATIN = """
     const ours = document.querySelector('.page').cloneNode(true);
@@ -29,6 +30,11 @@ def fits(stack, folder):
         if name == "live":
             page.wait("picture", SIZE, 640)
         page.look(f"{name}-zh")
+        for features in PREFERRED:
+            page.media(**features)
+            if found := page.audit():
+                raise Failed(f"{name} with {features}: {found[0]} ({len(found)} in all)")
+        page.media()
         # A whole sentence in English is one that nobody has translated.
         if found := re.search(r"[A-Za-z]{2,}(?: [a-z]{2,}){4,}", page.script(LATIN)):
             if name not in ("log", "trace"):

@@ -2,7 +2,7 @@
 import os
 import time
 
-from peers.devicepage import Device, Page
+from peers.devicepage import PASSWORD, Device, Page
 from peers.ours import clip
 from peers.process import Failed, wait_for
 
@@ -21,22 +21,38 @@ PROGRESS = """
 
 
 def stands_beside(stack, folder):
-    """A technician joins networks, of which one is not confirmed, sets the clock, and uploads a firmware."""
+    """A technician joins networks, of which one is not confirmed, sets the clock, uploads a firmware and keeps it, and takes a further one back."""
     image = Image(os.path.join(folder, "images"))
     place, restarted = board(os.path.join(folder, "slots")), os.path.join(folder, "restarted")
-    device = Device(stack, folder, f'[cloud]\nhardware_model = "{MODEL}"\n[[channel]]\n{clip(None)}\n[network]\nwifi_trial_seconds = {TRIAL}\n'
-                    f'[firmware]\n{place}restart = ["touch", "{restarted}"]\nkeys = ["{image.key}"]\n')
+    config = (f'[cloud]\nhardware_model = "{MODEL}"\n[[channel]]\n{clip(None)}\n[network]\nwifi_trial_seconds = {TRIAL}\n'
+              f'[firmware]\n{place}restart = ["touch", "{restarted}"]\nkeys = ["{image.key}"]\n')
+    device = Device(stack, folder, config)
     page = Page(stack, folder, device)
     begun = strange_network(page)
     sets_the_clock(page, device)
     uploads(page, image)
-    wait_for("restart", lambda: os.path.exists(restarted), 30)
-    if boot(os.path.join(folder, "slots")) != "b" or read(os.path.join(folder, "slots/b")) != read(image.path):
-        raise Failed("slot b does not start, or is another image")
+
+    def restarts(slot):
+        """Waits until the device restarts, in this slot, and opens the page of the firmware then."""
+        wait_for("restart", lambda: os.path.exists(restarted), 30)
+        os.remove(restarted)
+        if (started := boot(os.path.join(folder, "slots"))) != slot:
+            raise Failed(f"slot {started} starts, not {slot}")
+        page.device.process.child.terminate()
+        page.device.process.child.wait(20)
+        page.device = Device(stack, folder, config, password=None)
+        page.device.password = PASSWORD
+        page.open_url()
+        page.go("firmware")
+
     goes_back(page, device, begun)
     stays(page, device)
     if complaints := page.complaints():
         raise Failed(f"the console says {complaints[0]}")
+    restarts("b")
+    if read(os.path.join(folder, "slots/b")) != read(image.path):
+        raise Failed("slot b is another image")
+    is_decided(page, image, restarts)
 
 
 def wifi(device):
@@ -138,6 +154,21 @@ def uploads(page, image):
         raise Failed("the page tells no progress")
     page.says("About to restart|Installing")
     page.look("firmware-installed")
+
+
+def is_decided(page, image, restarts):
+    """The firmware on trial is kept; a further one is taken back."""
+    page.press_button("Keep it")
+    page.press_button("Keep it")
+    page.wait("end of the trial", "return !document.querySelector('.notice.warn')")
+    image.sign(comment=image.comment(version="2.4.3", counter=243))
+    sends(page, image)
+    page.press_button("Install")
+    restarts("a")
+    page.press_button("Roll back")
+    page.press_button("Roll back")
+    restarts("b")
+    page.says("2.4.3 was installed and did not stay")
 
 
 def sends(page, image):

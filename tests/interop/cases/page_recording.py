@@ -4,8 +4,12 @@ from peers.ours import Cloud, clip, configuration
 from peers.process import Failed, wait_for
 
 from . import add
+from .page_access import press
 
 BROKEN = {"put": {"fault": {"status": 503}}}
+HOME, RIGHT = "\ue011", "\ue014"
+# What is said of the bar that was picked, to the eye and to the ear.
+TOLD = "return [document.querySelector('.day ~ [role=status]').textContent, document.querySelector('.day svg').getAttribute('aria-valuetext')]"
 SPANS = "return Array.from(document.querySelectorAll('.day .segment'), (box) => box.getAttribute('class').split(' ')[1])"
 
 
@@ -31,6 +35,12 @@ def tells_what_is_recorded(stack, folder):
     # What a bar stands for is said where it is tapped.
     page.script("document.querySelector('.day .is-lost').dispatchEvent(new MouseEvent('click', { bubbles: true }))")
     page.says(r"\): lost\. Uploads failed or were too slow")
+    page.script("document.querySelector('.day svg').focus()")
+    press(page, HOME)
+    first = page.script(TOLD)
+    press(page, RIGHT)
+    if first[0] != first[1] or "uploaded" not in first[0] or page.script(TOLD)[0] == first[0]:
+        raise Failed(f"the keys Home and Right say {first}, then {page.script(TOLD)}")
     page.press_button("24 h")
     page.wait("the whole day", "return document.querySelector('.day .is-lost').width.baseVal.value < 2")
     page.press_button("10 min")

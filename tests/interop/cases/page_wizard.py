@@ -3,10 +3,12 @@ import os
 import re
 
 from peers.devicepage import PASSWORD, Device, Page
-from peers.ours import LOGIN, Camera, Cloud
+from peers.ours import LOGIN, Camera, Cloud, pattern
 from peers.process import Failed, wait_for
 
 from . import add
+from .page_access import ENTER, TAB
+from .page_overview import saved
 
 # Odd, since the agent masks them wherever they would be told.
 CAMERA_PASSWORD = "Zaun-Kamera.7"
@@ -14,6 +16,8 @@ CLOUD_PASSWORD = "Wolke_0815-Q"
 GROUP = "239.255.255.250:3702"
 # What a technician may type and click from a blank device to a live picture in the cloud.
 MOST_INPUTS = 12
+# Name and text of what has the focus.
+FOCUS = "const { name = '', textContent } = document.activeElement; return [name, textContent.trim()]"
 MOVES = "return Array.from(document.querySelectorAll('video')).some((video) => video.currentTime > 0.3)"
 
 
@@ -67,6 +71,35 @@ def blank_to_live(stack, folder):
         raise Failed(f"the log tells {found}")
 
 
+def by_keyboard(stack, folder):
+    """The keyboard alone leads from a blank device to the cloud."""
+    cloud = Cloud(stack, folder, "debug", "--login", f"{LOGIN}:{CLOUD_PASSWORD}")
+    page = Page(stack, folder, Device(stack, folder, f"[[channel]]\n{pattern()}\n", password=None))
+
+    def come_to(what):
+        """Presses Tab until the field of this name, or what begins with this text, has the focus."""
+        for _ in range(60):
+            page.keys(TAB)
+            name, text = page.script(FOCUS)
+            if what == name or text.startswith(what):
+                return
+        raise Failed(f"the key Tab does not lead to {what!r}")
+
+    def at(step):
+        page.shown("wizard")
+        page.wait(f"step {step}", "return document.querySelector('.steps [aria-current]')?.hash === `#/wizard/${arguments[0]}`", step)
+
+    for step, stops in ((None, [("new", PASSWORD), ("again", PASSWORD)]), ("camera", [("Built-in camera", "")]), ("picture", [("Next: the cloud", "")]),
+                        ("cloud", [("url", cloud.device_url), ("login_code", LOGIN), ("login_passwd", CLOUD_PASSWORD)])):
+        page.shown("claim") if step is None else at(step)
+        for stop, text in stops:
+            come_to(stop)
+            page.keys(text)
+        page.keys(ENTER)
+    at("done")
+    page.says("The cloud sees this device, and it has a camera")
+
+
 def stops_at_wrong_inputs(stack, folder):
     """Each wrong input stops with its message at its field; going back, and loading the page again, loses nothing typed but passwords."""
     address = locked(stack, folder)
@@ -109,7 +142,7 @@ def stops_at_wrong_inputs(stack, folder):
 
 def keeps_what_was_typed(stack, folder):
     """What was typed and chosen in the third step outlasts going back, another language and the browser's tab; passwords do not outlast the
-    tab, and nothing of an abandoned setup shows on the page of the cloud, or after a reset."""
+    tab, and nothing of an abandoned setup shows on the page of the cloud, or after a reset, which takes the device's own passwords, too."""
     device = Device(stack, folder, "[cloud]\nurl = 'ws://127.0.0.1:9/saved'\nlogin_code = 'saved'\nlogin_passwd = 'w'\n[[channel]]\nbackend = 'emulator'\n")
     file = os.path.join(folder, "authority.pem")
     with open(file, "w", encoding="utf-8") as out:
@@ -142,8 +175,37 @@ def keeps_what_was_typed(stack, folder):
     page.enter("confirm", "RESET")
     page.press_button("Take everything away")
     page.shown("claim")
+    with open(device.config, encoding="utf-8") as config:
+        if "login_passwd" in config.read():
+            raise Failed("the configuration keeps the password of the cloud")
     if "typed" in page.script("return JSON.stringify([sessionStorage, localStorage])"):
         raise Failed("the browser keeps what was typed for the owner of before")
+
+
+def comes_back(stack, folder):
+    """A device that was reset takes its settings from a file, with the password that the file does not have, and is in the cloud again."""
+    cloud = Cloud(stack, folder, "debug", "--login", f"{LOGIN}:{CLOUD_PASSWORD}")
+    account = f"[cloud]\nurl = '{cloud.device_url}'\nlogin_code = '{LOGIN}'\nlogin_passwd = '{CLOUD_PASSWORD}'\nhardware_model = 'Kept-7'\n"
+    page = Page(stack, folder, Device(stack, folder, f"{account}[[channel]]\nbackend = 'emulator'\n"))
+    page.go("system")
+    page.press_button("Save to a file")
+    file = saved(page, "ivt-settings.json")
+    page.enter("confirm", "RESET")
+    page.press_button("Take everything away")
+    page.shown("claim")
+    wait_for("the end in the cloud", lambda: not cloud.device(), 20)
+    page.enter("new", PASSWORD)
+    page.enter("again", PASSWORD)
+    page.press_button("Set the password")
+    page.shown("wizard")
+    page.go("system")
+    page.type("input[accept*=json]", file)
+    page.press_button("Read in")
+    page.says("The file has no passwords")
+    page.enter("cloud.login_passwd", CLOUD_PASSWORD)
+    page.press_button("Read in")
+    page.says("The settings of the file hold now")
+    wait_for("the device in the cloud", lambda: (cloud.device() or {}).get("hardware_model") == "Kept-7", 20)
 
 
 def channels_are_kept_up(stack, folder):
@@ -203,6 +265,8 @@ def channels_are_kept_up(stack, folder):
 
 
 add("page: from blank to live in the cloud", blank_to_live)
+add("page: the wizard by keyboard alone", by_keyboard)
 add("page: the wizard stops at wrong inputs", stops_at_wrong_inputs)
 add("page: the wizard keeps what was typed", keeps_what_was_typed)
+add("page: a device that was reset takes its settings back", comes_back)
 add("page: channels are added, probed and removed", channels_are_kept_up)

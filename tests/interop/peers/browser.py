@@ -60,6 +60,17 @@ class Browser:
     def let_go(self):
         self._pointer({"type": "pointerUp", "button": 0})
 
+    def swipe(self, *points):
+        """Puts a finger down at the first point of the window, draws it along the others, and lifts it."""
+        moves = [{"type": "pointerMove", "x": round(x), "y": round(y), "duration": 50} for x, y in points]
+        actions = [moves[0], {"type": "pointerDown", "button": 0}, *moves[1:], {"type": "pointerUp", "button": 0}]
+        self._post("/actions", {"actions": [{"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}, "actions": actions}]})
+
+    def keys(self, text):
+        """Presses keys one after the other, wherever the focus is."""
+        actions = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        self._post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+
     def key_down(self, key):
         self._post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": [{"type": "keyDown", "value": key}]}]})
 
@@ -69,6 +80,11 @@ class Browser:
     def devtools(self, command, **params):
         """Gives the browser a command of its developer tools."""
         return self._post("/goog/cdp/execute", {"cmd": command, "params": params})
+
+    def media(self, **features):
+        """Has the page shown as a person prefers it, such as `color_scheme="dark"`; without any, as by default."""
+        given = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        self.devtools("Emulation.setEmulatedMedia", features=given)
 
     def show_again(self):
         """Shows the tab after it was hidden: another one is opened above it, and closed."""

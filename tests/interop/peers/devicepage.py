@@ -58,7 +58,9 @@ class Device:
     def __init__(self, stack, folder, config="", web="", password=PASSWORD, env=None):
         self.password = password
         self.config = os.path.join(folder, "device.toml")
-        keep_secret(self.config, f'[web]\nenable = true\nlisten = "127.0.0.1:0"\n{web}\n{config}')
+        # By default all devices of a machine have one reset button.
+        own = f'listen = "127.0.0.1:0"\nreset_file = "{folder}/reset"\n'
+        keep_secret(self.config, f'[web]\nenable = true\n{own}{web}\n{config}')
         self.process = stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", self.config], folder, env))
         self.url = self.process.said(r"the page: (https?://\S+?)/?\s")[1]
         self.jar = http.cookiejar.CookieJar()
@@ -210,4 +212,4 @@ class Page(Browser):
 
     def complaints(self):
         """What the page wrote to the console as an error, without the answers of the device that are refusals."""
-        return [text for text in super().complaints() if not re.search(r"favicon.ico|/api/\S+ - Failed to load resource: the server responded with a status of 4", text)]
+        return [text for text in super().complaints() if not re.search(r"favicon.ico|/(api/\S+|healthz) - Failed to load resource: the server responded with a status of 4", text)]

@@ -73,6 +73,8 @@ class Process(contextlib.AbstractContextManager):
         self.log = os.path.join(folder, f"{name}.log")
         confine(command)
         with open(self.log, "ab") as log:
+            # A program that is started anew goes on in the file of the one before.
+            self.begin = log.tell()
             self.child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           start_new_session=True, env={**os.environ, **(env or {})})
 
@@ -80,14 +82,15 @@ class Process(contextlib.AbstractContextManager):
     def pid(self):
         return self.child.pid
 
-    def output(self):
+    def output(self, begin=0):
         with open(self.log, encoding="utf-8", errors="replace") as log:
+            log.seek(begin)
             return log.read()
 
     def said(self, pattern, seconds=30):
-        """Waits until the log holds `pattern`, and returns the match."""
+        """Waits until this program has written `pattern`, and returns the match."""
         def probe():
-            match = re.search(pattern, self.output())
+            match = re.search(pattern, self.output(self.begin))
             if not match and self.child.poll() is not None:
                 raise Failed(f"{self.name} ended with {self.child.returncode}: {self.tail()}")
             return match
