@@ -90,7 +90,7 @@ export class Timeline {
     const step = 1e6 * (STEPS.find((seconds) => seconds * 1e6 * this.#scale >= TICK) ?? 86400);
     const first = Math.ceil(begin / step) * step;
     const ticks = Array.from({ length: Math.max(0, Math.ceil((end - first) / step)) }, (_, n) => first + n * step);
-    this.#boxes = segments.toSorted((one, other) => one.start_us - other.start_us)
+    this.#boxes = [...segments].sort((one, other) => one.start_us - other.start_us)
       .map((segment) => this.#segment(segment, second.has(segment.name) ? SECOND_LANE : LANE));
     this.#svg.replaceChildren(
       ...ticks.flatMap((us) => this.#tick(us)),

@@ -121,7 +121,7 @@ function buildChannel(number) {
     drawBar();
     drawNotes(notes, channel, state);
     drawLosses(losses, channel);
-    fill(table, buildTable(channel.sessions.toReversed(), [
+    fill(table, buildTable([...channel.sessions].reverse(), [
       { name: "session", label: t("recording.session"), show: (row) => (row.left ? `${row.session} (${t("recording.left")})` : row.session) },
       { name: "state", label: t("recording.state"), show: (row) => t(`recording.state.${row.state}`) },
       { name: "uploaded", label: t("recording.uploaded"), show: (row) => String(row.segments.uploaded) },
@@ -215,7 +215,7 @@ function drawNotes(element, { day_missing_until: missing }, { now, since }) {
 /** @param {Element} element @param {Channel} channel */
 function drawLosses(element, { day, sessions }) {
   /** @type {{ when: string, why: string, todo: string }[]} */
-  const rows = day.filter(({ state }) => state === "lost").toReversed().map(({ from, to, reason, detail }) => ({
+  const rows = day.filter(({ state }) => state === "lost").reverse().map(({ from, to, reason, detail }) => ({
     when: range(from, to),
     why: `${t(`recording.reason.${reason}`)}${detail ? ` (${detail})` : ""}`,
     todo: t(`recording.do.${reason}`),
