@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::buf::Chain;
 use bytes::{Buf as _, Bytes};
-use futures::{Stream, StreamExt as _, stream};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt as _};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Body as _, Frame};
@@ -70,8 +71,7 @@ impl Reply {
         kind: &'static str,
         pieces: impl Stream<Item = Piece> + Send + 'static,
     ) -> Self {
-        let frames = pieces.map(|piece| Ok(Frame::data(piece)));
-        Self::of(kind, StreamBody::new(frames).boxed_unsync())
+        Self::of_pieces(kind, pieces.boxed())
     }
 
     /// 200 with server-sent events: their names, and their data as JSON. While there is none, `alive` tells that the device
@@ -79,7 +79,8 @@ impl Reply {
     pub(crate) fn events(
         events: impl Stream<Item = (&'static str, Value)> + Send + 'static,
     ) -> Self {
-        Self::pieces("text/event-stream", living(events.map(|(name, data)| event(name, &data))))
+        let events = events.map(|(name, data)| event(name, &data)).boxed();
+        Self::pieces("text/event-stream", living(events))
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
@@ -105,6 +106,12 @@ impl Reply {
 
     pub(super) fn into_response(self) -> Response<Outgoing> {
         self.0
+    }
+
+    /// One code for all streams: each kind of its own would cost kilobytes.
+    fn of_pieces(kind: &'static str, pieces: BoxStream<'static, Piece>) -> Self {
+        let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+        Self::of(kind, StreamBody::new(frames).boxed_unsync())
     }
 
     fn of(kind: &'static str, body: Outgoing) -> Self {
@@ -179,8 +186,8 @@ pub(super) fn whole(bytes: Bytes) -> Piece {
 }
 
 /// The same events with signs of life between them.
-fn living(events: impl Stream<Item = Bytes> + Send + 'static) -> impl Stream<Item = Bytes> + Send {
-    stream::unfold(Box::pin(events), |mut events| async move {
+fn living(events: BoxStream<'static, Bytes>) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::unfold(events, |mut events| async move {
         let next = timeout(ALIVE, events.next()).await;
         let piece = next.unwrap_or(Some(Bytes::from_static(b"event: alive\ndata: {}\n\n")));
         piece.map(|piece| (piece, events))
