@@ -160,24 +160,28 @@ pub fn channels(
 }
 
 /// Probes these channels, one after the other. True if all their cameras can be used.
-pub async fn all(
+///
+/// A future of a type of its own would be compiled once more for the program that waits for it, with all that it calls.
+pub fn all<'a>(
     channels: Vec<(String, Option<Target>)>,
-    say: &mut (dyn FnMut(&str) + Send),
-) -> bool {
-    let (mut known, mut is_good) = (Known::default(), true);
-    for (title, target) in channels {
-        if !title.is_empty() {
-            say(&title);
-        }
-        if let Some(target) = target {
-            let outcome = one(target, &mut known, say).await;
-            is_good &= outcome.is_good;
-            if !outcome.settings.is_empty() {
-                say(&format!("\n{}", section::text(&outcome.settings)));
+    say: &'a mut (dyn FnMut(&str) + Send),
+) -> BoxFuture<'a, bool> {
+    Box::pin(async move {
+        let (mut known, mut is_good) = (Known::default(), true);
+        for (title, target) in channels {
+            if !title.is_empty() {
+                say(&title);
+            }
+            if let Some(target) = target {
+                let outcome = one(target, &mut known, say).await;
+                is_good &= outcome.is_good;
+                if !outcome.settings.is_empty() {
+                    say(&format!("\n{}", section::text(&outcome.settings)));
+                }
             }
         }
-    }
-    is_good
+        is_good
+    })
 }
 
 /// Probes one camera and tells each step as it goes, within 30 s.
