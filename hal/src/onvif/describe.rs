@@ -1,5 +1,7 @@
 //! What a camera says of itself, for people who set it up.
 
+use std::pin::Pin;
+
 use ivt_base::text;
 
 use super::{Clock, MediaProfile, Onvif, is_fault, within};
@@ -43,29 +45,32 @@ impl Onvif {
     /// # Errors
     /// `Refused` for a login that is refused, `Unsupported` from a device without media profiles, `Offline`, `Timeout`
     /// or `Other`.
-    pub async fn describe(&self) -> Result<Description> {
-        let time = self.date_and_time().await;
-        let utc = match time {
-            Ok(told) => told.utc,
-            Err(error) if is_fault(&error) => None,
-            Err(error) => return Err(error),
-        };
-        let media = within(DESCRIBE, self.media(DESCRIBE)).await?;
-        let [manufacturer, model, firmware, serial] = self.names().await?;
-        Ok(Description {
-            manufacturer,
-            model,
-            firmware,
-            serial,
-            streams: [Stream::Main, Stream::Sub]
-                .map(|stream| media.stream(stream).map(|profile| profile.token.clone())),
-            profiles: media.profiles.clone(),
-            snapshot: has(within(DESCRIBE, self.ask_picture(Stream::Main)).await)?,
-            ptz: has(within(DESCRIBE, self.moves(DESCRIBE)).await)?,
-            presets: has(Presets::list(self).await)?,
-            tours: has(Tours::list(self).await)?,
-            network: has(self.interfaces().await)?,
-            clock_ahead: utc.map(|utc| Clock::of(utc).ahead()),
+    pub fn describe(&self) -> Pin<Box<dyn Future<Output = Result<Description>> + Send + '_>> {
+        // A type of its own would have all of this compiled once more for each crate that asks.
+        Box::pin(async move {
+            let time = self.date_and_time().await;
+            let utc = match time {
+                Ok(told) => told.utc,
+                Err(error) if is_fault(&error) => None,
+                Err(error) => return Err(error),
+            };
+            let media = within(DESCRIBE, self.media(DESCRIBE)).await?;
+            let [manufacturer, model, firmware, serial] = self.names().await?;
+            Ok(Description {
+                manufacturer,
+                model,
+                firmware,
+                serial,
+                streams: [Stream::Main, Stream::Sub]
+                    .map(|stream| media.stream(stream).map(|profile| profile.token.clone())),
+                profiles: media.profiles.clone(),
+                snapshot: has(within(DESCRIBE, self.ask_picture(Stream::Main)).await)?,
+                ptz: has(within(DESCRIBE, self.moves(DESCRIBE)).await)?,
+                presets: has(Presets::list(self).await)?,
+                tours: has(Tours::list(self).await)?,
+                network: has(self.interfaces().await)?,
+                clock_ahead: utc.map(|utc| Clock::of(utc).ahead()),
+            })
         })
     }
 
