@@ -151,21 +151,21 @@ async fn run_all(
             let (setting, verbose) = (command.setting.clone(), command.verbose);
             running.spawn(async move {
                 let id = scenario.id();
-                say(&format!("run           {id}: {}", scenario.name));
+                say(format!("run           {id}: {}", scenario.name));
                 let begun = |step: &str| {
                     if verbose {
-                        say(&format!("      {:6.1} s {id}: {step}", began.elapsed().as_secs_f64()));
+                        say(format!("      {:6.1} s {id}: {step}", began.elapsed().as_secs_f64()));
                     }
                 };
                 let stop = async { drop(stopping.wait_for(|stop| *stop).await) };
                 let case = run(&scenario, &setting, began, begun, stop).await;
-                say(&ended(&case));
+                say(ended(&case));
                 (number, case)
             });
         }
         match running.join_next().await {
             Some(Ok((number, case))) => cases[number] = case,
-            Some(Err(error)) => say(&format!("fail          a scenario broke off: {error}")),
+            Some(Err(error)) => say(format!("fail          a scenario broke off: {error}")),
             None => break,
         }
     }
