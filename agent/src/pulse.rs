@@ -1,10 +1,10 @@
 //! Signs of life of the agent's main tasks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Questions that a task may leave without an answer.
-const PATIENCE: u64 = 3;
+const PATIENCE: u32 = 3;
 
 /// The signs of life of all supervised tasks. Clones share them.
 #[derive(Clone, Default)]
@@ -13,23 +13,23 @@ pub(crate) struct Pulses(Arc<Mutex<Vec<Watched>>>);
 struct Watched {
     name: String,
     /// Gone when the task has ended, which is no reason to worry: a task that fails ends the agent.
-    answered: Weak<AtomicU64>,
+    answered: Weak<AtomicU32>,
 }
 
 /// The newest question that one task has answered.
 #[derive(Clone)]
-pub(crate) struct Pulse(Arc<AtomicU64>);
+pub(crate) struct Pulse(Arc<AtomicU32>);
 
 impl Pulses {
     /// Watches one more task, which has answered the questions so far.
-    pub(crate) fn add(&self, name: String, asked: u64) -> Pulse {
-        let pulse = Arc::new(AtomicU64::new(asked));
+    pub(crate) fn add(&self, name: String, asked: u32) -> Pulse {
+        let pulse = Arc::new(AtomicU32::new(asked));
         self.watched().push(Watched { name, answered: Arc::downgrade(&pulse) });
         Pulse(pulse)
     }
 
     /// The tasks that did not answer the last four of `asked` questions.
-    pub(crate) fn stuck(&self, asked: u64) -> Vec<String> {
+    pub(crate) fn stuck(&self, asked: u32) -> Vec<String> {
         let mut watched = self.watched();
         watched.retain(|task| task.answered.strong_count() > 0);
         let silent = watched.iter().filter(|task| {
@@ -48,7 +48,7 @@ impl Pulses {
 
 impl Pulse {
     /// Answers all questions so far.
-    pub(crate) fn beat(&self, asked: u64) {
+    pub(crate) fn beat(&self, asked: u32) {
         self.0.store(asked, Ordering::Relaxed);
     }
 }

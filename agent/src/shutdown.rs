@@ -74,7 +74,7 @@ struct Word {
     stop: bool,
     /// How often they were asked for a sign of life.
     #[cfg(feature = "linux")]
-    asked: u64,
+    asked: u32,
 }
 
 /// A stopper and the tasks' side of it, not stopped yet.
@@ -208,7 +208,7 @@ pub(crate) struct Asker(watch::Sender<Word>);
 #[cfg(feature = "linux")]
 impl Asker {
     /// Asks once more; tells how often it was asked so far.
-    pub(crate) fn ask(&self) -> u64 {
+    pub(crate) fn ask(&self) -> u32 {
         self.0.send_modify(|word| word.asked += 1);
         self.0.borrow().asked
     }

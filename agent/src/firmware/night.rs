@@ -62,19 +62,19 @@ impl Night {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::time::timeout;
 
     use super::*;
 
     /// A clock that begins at `second` of a day and runs with the virtual time; what is added sets it.
-    fn clock(second: u64) -> (Arc<AtomicU64>, LocalTime) {
-        let (set, start) = (Arc::new(AtomicU64::new(1_795_219_200 + second)), Instant::now());
+    fn clock(second: u32) -> (Arc<AtomicU32>, LocalTime) {
+        let (set, start) = (Arc::new(AtomicU32::new(second)), Instant::now());
         let shown = Arc::clone(&set);
         let clock = move || {
-            let seconds = shown.load(Ordering::SeqCst) + start.elapsed().as_secs();
-            WallTime::from_seconds(seconds).unwrap()
+            let second = u64::from(shown.load(Ordering::SeqCst)) + start.elapsed().as_secs();
+            WallTime::from_seconds(1_795_219_200 + second).unwrap()
         };
         (set, Box::new(clock))
     }

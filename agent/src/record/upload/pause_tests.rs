@@ -1,6 +1,6 @@
 //! What a service says in the middle of a recording, and how fast small segments leave.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -91,7 +91,7 @@ async fn after_a_pause_of_eight_hours_only_the_newest_and_the_current_ones_are_s
 
 #[tokio::test(start_paused = true)]
 async fn what_a_not_now_confirmed_is_saved_once_more_at_the_end() {
-    let asked = AtomicU64::new(0);
+    let asked = AtomicU32::new(0);
     let fake = Fake::new(move |call| match call {
         Call::Create(_) if asked.fetch_add(1, Ordering::Relaxed) >= 2 => Answer::NotNow,
         _ => Answer::Good,
