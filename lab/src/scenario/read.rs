@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,16 +58,24 @@ impl fmt::Display for ReadError {
 /// # Errors
 /// When the file cannot be read, or for every mistake in it.
 pub fn read(file: &Path) -> Result<Scenario, ReadError> {
-    let refuse = |what: String| ReadError {
+    let refuse = |line: usize, what: String| ReadError {
         file: file.to_owned(),
-        mistakes: vec![Mistake { line: 1, what }],
+        mistakes: vec![Mistake { line, what }],
     };
-    let length = std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?.len();
-    if length > MAX_FILE {
-        return Err(refuse(format!("{length} bytes: a scenario has at most {MAX_FILE}")));
+    let mut bytes = Vec::new();
+    let opened = File::open(file).and_then(|f| f.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    opened.map_err(|error| refuse(1, error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(refuse(1, format!("a scenario has at most {MAX_FILE} bytes")));
     }
-    let text = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
-    parse(file, &text)
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(file, text),
+        Err(error) => {
+            let before = bytes.iter().take(error.valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            Err(refuse(line, "it is not UTF-8: save it in that encoding".into()))
+        }
+    }
 }
 
 /// Reads a scenario from its text; `file` is the name that mistakes are told by.
