@@ -198,6 +198,31 @@ fn options_name_the_files() {
 }
 
 #[test]
+fn a_report_takes_the_place_of_no_other_and_of_nothing_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("own.toml"), "name = 'x'").unwrap();
+    std::os::unix::fs::symlink("own.toml", at("link")).unwrap();
+    let two = |html, junit| Outputs { html: Some(html), junit: Some(junit), json: None };
+    for (html, junit) in [("x", "./x"), ("link", "own.toml")] {
+        let error = two(at(html), at(junit)).check().unwrap_err().to_string();
+        assert!(error.contains("another report goes there"), "{error}");
+    }
+    two(at("x"), at("y")).check().unwrap();
+    two("/dev/null".into(), "/dev/null".into()).check().unwrap();
+    let own = at("own.toml");
+    for (name, is_read) in [("own.toml", true), ("link", true), ("none", false)] {
+        let outcome = two(at("x"), at(name)).spare([own.as_path()]);
+        assert_eq!(outcome.is_err(), is_read, "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn each_option_of_the_help_is_indented() {
+    assert!(Outputs::HELP.lines().all(|line| line.starts_with("  --")), "{}", Outputs::HELP);
+}
+
+#[test]
 fn files_are_written_whole_and_what_is_wrong_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let html = |path: &std::path::Path| Outputs { html: Some(path.into()), ..Outputs::default() };
@@ -218,6 +243,14 @@ fn files_are_written_whole_and_what_is_wrong_says_what_to_do() {
             let error = error.to_string();
             assert!(error.contains(advice) && error.contains(path.to_str().unwrap()), "{error}");
         }
+    }
+    for (path, advice) in [
+        ("", "no file is named"),
+        ("/proc/report.html", "can be made in /proc"),
+        ("report/", "name a file in it"),
+    ] {
+        let error = html(path.as_ref()).check().unwrap_err().to_string();
+        assert!(error.contains(advice), "{error}");
     }
     html("/dev/full".as_ref()).check().unwrap();
     let error = html("/dev/full".as_ref()).write(&report()).unwrap_err().to_string();

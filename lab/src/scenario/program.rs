@@ -81,7 +81,8 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
         say(format_args!("{} scenarios are well written", scenarios.len()));
         return ExitCode::SUCCESS;
     }
-    if let Err(error) = command.outputs.check() {
+    let read = command.files.iter().chain([&command.setting.agent]).map(PathBuf::as_path);
+    if let Err(error) = command.outputs.check().and_then(|()| command.outputs.spare(read)) {
         eprintln!("ivc-sim run: {error}");
         return ExitCode::from(2);
     }
