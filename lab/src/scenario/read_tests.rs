@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::values::BUILT_IN;
 use super::*;
 
 const GOOD: &str = r#"
@@ -119,13 +120,45 @@ fn what_is_wrong_in_the_whole_is_told_too() {
         ("key = \"s\", fps = \">= 10\"", "key = \"s\", gap_seconds = \"< 0\"", "never so"),
         ("key = \"s\", fps = \">= 10\"", "key = \"s\", video = \"*\"", "always so"),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncount = \">= 0\"", "always so"),
+        ("at = \"2s\"", "at = \"60s\"\nwait = \"61s\"", "within the time_limit"),
+        ("params.channel = 0", "params.x = \"${token}\"", "before a later step"),
+        ("params.channel = 0", "params.x = \"${n}\"", "before a later step"),
+        ("params.channel = 0", "params.x = \"${token\"", "has no `}`"),
         ("notify = \"GotoPTZPreset\"", "pause = true\nnotify = \"x\"", "exclude each other"),
     ] {
         let (_, error) = told(old, new);
         assert!(error.contains(wants), "{new}: {wants}\n{error}");
     }
+    let told = mistakes("name = 'x'\ntime_limit = '0s'\n[[step]]\ncall = 'x'");
+    assert!(told.len() == 1 && told[0].what.contains("no time"), "{told:?}");
     assert!(mistakes("name = \"nothing\"")[0].what.contains("nothing is expected"));
     assert!(mistakes("name = ")[0].line == 1);
+}
+
+#[test]
+fn what_waits_for_itself_is_told_once_with_the_other_lines() {
+    let file = |parts: &[(&str, &str)]| {
+        let part = |(kind, keys): &(&str, &str)| match *kind {
+            "step" => format!("[[step]]\npause = true\n{keys}\n"),
+            _ => format!("[[expect]]\nname = 'y'\ndevice.online = true\n{keys}\n"),
+        };
+        let parts: String = parts.iter().map(part).collect();
+        mistakes(&format!("name = 'x'\n{parts}[[expect]]\nname = 'y'\ndevice.online = true"))
+    };
+    let (step, expect) = ("step", "expect");
+    for (parts, line, others) in [
+        (&[(step, "after = 'b'"), (step, "id = 'b'")][..], 2, ": see line 5"),
+        (&[(step, "id = 'b'\nafter = 'b'"), (step, "")], 2, "never happens"),
+        (&[(step, "id='a'\nafter='b'"), (expect, "id='b'\nafter='a'")], 2, ": see line 6"),
+        (&[(expect, "id='a'\nafter='b'"), (expect, "id='b'\nafter='a'")], 2, ": see line 7"),
+        (&[(expect, "id='a'\nat='end'"), (step, "after='a'")], 7, ": see line 2"),
+    ] {
+        let told = file(parts);
+        assert!(told.len() == 1 && told[0].line == line, "{parts:?}: {told:?}");
+        assert!(told[0].what.ends_with(others), "{parts:?}: {told:?}");
+    }
+    let good = [(step, "id='a'"), (expect, "id='b'\nafter='a'"), (step, "after=['a','b']")];
+    assert_eq!(file(&good), []);
 }
 
 #[test]

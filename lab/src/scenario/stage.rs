@@ -4,10 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use ivt_base::mask::{Known, learn};
-use ivt_base::wall_time::WallTime;
 use ivt_sim::camera::{
     CameraOptions, CameraSim, ChannelOptions, Credentials, OnvifOptions, Stream,
 };
@@ -22,6 +21,7 @@ use super::agent::{Agent, merge};
 use super::format::{Backend, CameraPart, Scenario};
 use super::log::Log;
 use super::network::Network;
+use super::values::utc;
 
 /// The settings of a run that are no part of a scenario.
 #[derive(Clone, Debug)]
@@ -120,11 +120,7 @@ impl Stage {
             "record_url" => self.cloud.record_url(argument).to_string().into(),
             "camera" => self.cameras.first()?.http_addr().to_string().into(),
             "closed_port" => self.closed.local_addr().ok()?.port().into(),
-            "utc" => {
-                let off: i64 = if argument.is_empty() { 0 } else { argument.parse().ok()? };
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-                WallTime::from_seconds(now.checked_add_signed(off)?)?.to_string().into()
-            }
+            "utc" => utc(argument)?.to_string().into(),
             _ => return None,
         })
     }
