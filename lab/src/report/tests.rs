@@ -144,6 +144,15 @@ fn junit_is_xml_whose_sums_and_verdicts_are_those_of_the_report() {
 }
 
 #[test]
+fn a_case_that_lasts_as_long_as_the_run_counts_no_time_twice() {
+    let mut report = report();
+    report.cases[3].id = "run.end".into();
+    let text = junit(&report);
+    assert_eq!(text.matches("time=\"4.500\"").count(), 2, "{text}");
+    assert_eq!(text.matches("time=\"0.000\"").count(), 1, "{text}");
+}
+
+#[test]
 fn the_seed_of_a_case_is_a_property_of_it_and_stands_behind_its_name() {
     let mut report = report();
     for case in &mut report.cases[..2] {
