@@ -1,7 +1,9 @@
 //! The files that reports go to: `--html FILE`, `--json FILE`, `--junit FILE`.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ivt_sim::args::{Args, ArgsError};
@@ -32,8 +34,8 @@ pub struct OutputError {
 
 impl Outputs {
     /// The lines for `--help`.
-    pub const HELP: &str = "\
-  --html FILE             write the report as one page of HTML
+    // A backslash before the first line would take the blanks of that line, too.
+    pub const HELP: &str = "  --html FILE             write the report as one page of HTML
   --json FILE             write the report as JSON
   --junit FILE            write the report as JUnit XML
 ";
@@ -59,19 +61,33 @@ impl Outputs {
     /// Looks whether the files can be written, before a long run and not after it.
     ///
     /// # Errors
-    /// When a folder does not exist or refuses files, or the file is a folder.
+    /// When a folder does not exist or refuses files, the file is a folder, or two reports go to the same file.
     pub fn check(&self) -> Result<(), OutputError> {
+        let mut taken = HashSet::new();
         self.files().try_for_each(|(path, _)| {
-            let refused = |error| refusal(path, &error);
-            if path.is_dir() {
-                return Err(refused(io::ErrorKind::IsADirectory.into()));
+            writable(path).map_err(|error| refusal(path, &error))?;
+            if place(path).is_some_and(|place| !taken.insert(place)) {
+                return Err(OutputError::new(
+                    path,
+                    "another report goes there: name a file for each",
+                ));
             }
-            if replaceable(path) {
-                NamedTempFile::new_in(folder(path)).map(drop).map_err(refused)
-            } else {
-                File::options().write(true).open(path).map(drop).map_err(refused)
-            }
+            Ok(())
         })
+    }
+
+    /// Looks whether a report would take the place of a file that is read.
+    ///
+    /// # Errors
+    /// The first of the reports that would.
+    pub fn spare<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), OutputError> {
+        let inputs: HashSet<_> = inputs.into_iter().filter_map(place).collect();
+        match self.files().find(|(path, _)| place(path).is_some_and(|at| inputs.contains(&at))) {
+            Some((path, _)) => {
+                Err(OutputError::new(path, "this file is read for the run: name another"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Writes the report to each file. A file that was there before is replaced once the new one is whole.
@@ -90,6 +106,35 @@ impl Outputs {
         let html = self.html.iter().map(|path| (path, html as Form));
         let json = self.json.iter().map(|path| (path, json as Form));
         html.chain(json).chain(self.junit.iter().map(|path| (path, junit as Form)))
+    }
+}
+
+impl OutputError {
+    fn new(path: &Path, what: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), what: what.into() }
+    }
+}
+
+fn writable(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    }
+    if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    match fs::symlink_metadata(path) {
+        // Whatever is wrong with the folder is found by making a file in it.
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => Err(error),
+        _ if replaceable(path) => NamedTempFile::new_in(folder(path)).map(drop),
+        _ => File::options().write(true).open(path).map(drop),
+    }
+}
+
+/// Where a file is, by whatever name it is called; `None` for what holds no file, such as a terminal.
+fn place(path: &Path) -> Option<PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(place) => place.is_file().then_some(place),
+        Err(_) => Some(fs::canonicalize(folder(path)).ok()?.join(path.file_name()?)),
     }
 }
 
@@ -118,6 +163,12 @@ fn folder(path: &Path) -> &Path {
 fn refusal(path: &Path, error: &io::Error) -> OutputError {
     let folder = folder(path).display();
     let what = match error.kind() {
+        io::ErrorKind::NotFound if self::folder(path).is_dir() => {
+            format!("no files can be made in {folder}: name a folder of your own")
+        }
+        io::ErrorKind::InvalidFilename if path.as_os_str().is_empty() => {
+            "no file is named: write its name behind the option".into()
+        }
         io::ErrorKind::NotFound => format!("there is no folder {folder}: make it, or name another"),
         io::ErrorKind::NotADirectory => format!("{folder} is no folder: name another"),
         io::ErrorKind::IsADirectory => "it is a folder: name a file in it".into(),
@@ -132,5 +183,5 @@ fn refusal(path: &Path, error: &io::Error) -> OutputError {
         }
         _ => error.to_string(),
     };
-    OutputError { path: path.to_owned(), what }
+    OutputError::new(path, what)
 }

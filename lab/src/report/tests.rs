@@ -144,6 +144,15 @@ fn junit_is_xml_whose_sums_and_verdicts_are_those_of_the_report() {
 }
 
 #[test]
+fn a_case_that_lasts_as_long_as_the_run_counts_no_time_twice() {
+    let mut report = report();
+    report.cases[3].id = "run.end".into();
+    let text = junit(&report);
+    assert_eq!(text.matches("time=\"4.500\"").count(), 2, "{text}");
+    assert_eq!(text.matches("time=\"0.000\"").count(), 1, "{text}");
+}
+
+#[test]
 fn the_seed_of_a_case_is_a_property_of_it_and_stands_behind_its_name() {
     let mut report = report();
     for case in &mut report.cases[..2] {
@@ -198,6 +207,31 @@ fn options_name_the_files() {
 }
 
 #[test]
+fn a_report_takes_the_place_of_no_other_and_of_nothing_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("own.toml"), "name = 'x'").unwrap();
+    std::os::unix::fs::symlink("own.toml", at("link")).unwrap();
+    let two = |html, junit| Outputs { html: Some(html), junit: Some(junit), json: None };
+    for (html, junit) in [("x", "./x"), ("link", "own.toml")] {
+        let error = two(at(html), at(junit)).check().unwrap_err().to_string();
+        assert!(error.contains("another report goes there"), "{error}");
+    }
+    two(at("x"), at("y")).check().unwrap();
+    two("/dev/null".into(), "/dev/null".into()).check().unwrap();
+    let own = at("own.toml");
+    for (name, is_read) in [("own.toml", true), ("link", true), ("none", false)] {
+        let outcome = two(at("x"), at(name)).spare([own.as_path()]);
+        assert_eq!(outcome.is_err(), is_read, "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn each_option_of_the_help_is_indented() {
+    assert!(Outputs::HELP.lines().all(|line| line.starts_with("  --")), "{}", Outputs::HELP);
+}
+
+#[test]
 fn files_are_written_whole_and_what_is_wrong_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let html = |path: &std::path::Path| Outputs { html: Some(path.into()), ..Outputs::default() };
@@ -218,6 +252,14 @@ fn files_are_written_whole_and_what_is_wrong_says_what_to_do() {
             let error = error.to_string();
             assert!(error.contains(advice) && error.contains(path.to_str().unwrap()), "{error}");
         }
+    }
+    for (path, advice) in [
+        ("", "no file is named"),
+        ("/proc/report.html", "can be made in /proc"),
+        ("report/", "name a file in it"),
+    ] {
+        let error = html(path.as_ref()).check().unwrap_err().to_string();
+        assert!(error.contains(advice), "{error}");
     }
     html("/dev/full".as_ref()).check().unwrap();
     let error = html("/dev/full".as_ref()).write(&report()).unwrap_err().to_string();

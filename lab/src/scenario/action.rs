@@ -151,6 +151,7 @@ pub(super) fn conditions(fields: &mut Fields<'_>) -> Option<Conditions> {
 fn call(fields: &mut Fields<'_>) -> Option<Action> {
     let method = fields.text("call")?;
     let params = fields.json("params");
+    fields.only(&["error"], &["code", "msg"]);
     let outcome = match (fields.json("answer"), fields.json("error")) {
         (Some(_), Some(_)) => {
             fields.wrong("answer and error exclude each other");

@@ -110,6 +110,21 @@ impl<'a> Fields<'a> {
         value.get_ref().as_table()
     }
 
+    /// Names the keys of a table in it, which was not taken yet and stays, that are none of these.
+    pub(super) fn only(&self, path: &[&str], known: &[&'static str]) {
+        let mut steps = path.iter();
+        let first = steps.next().and_then(|key| self.peek(key));
+        let table =
+            steps.try_fold(first, |table, key| Some(table?.get(*key)?.get_ref().as_table()));
+        if let Some(table) = table.flatten() {
+            let name = format!("{}: {}", self.name, path.join("."));
+            let mut fields = Fields::new(self.source, name, self.offset, table);
+            fields.asked = known.to_vec();
+            fields.pass_over(known);
+            fields.finish();
+        }
+    }
+
     /// Whether the key stands in the table and was not taken yet.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.asked.push(key);
@@ -282,10 +297,13 @@ impl<'a> Fields<'a> {
                     None => self.wrong(format!("expected one of {}", of.join(", "))),
                 }
             }
-            [..] => self.wrong(format!(
-                "{} exclude each other: write a table for each",
-                there.join(" and ")
-            )),
+            [..] => {
+                self.wrong(format!(
+                    "{} exclude each other: write a table for each",
+                    there.join(" and ")
+                ));
+                self.pass_over(&there);
+            }
         }
         None
     }

@@ -30,7 +30,8 @@ Usage: ivc-sim run FILE... [--agent PATH] [--jobs N]
   --agent PATH            the program of the agent     [ivt-agent beside
                           this program, else in PATH]
   --login CODE            wait for somebody else's device with this login
-                          code, in the place of the agent
+                          code, in the place of the agent. With
+                          CODE:PASSWORD, it needs that password
   --http ADDR:PORT        where devices connect        [127.0.0.1, a free port]
   --rtmp ADDR:PORT        where streams are published  [127.0.0.1, a free port]
   --jobs N                how many run at a time       [1]
@@ -81,7 +82,8 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
         say(format_args!("{} scenarios are well written", scenarios.len()));
         return ExitCode::SUCCESS;
     }
-    if let Err(error) = command.outputs.check() {
+    let read = command.files.iter().chain([&command.setting.agent]).map(PathBuf::as_path);
+    if let Err(error) = command.outputs.check().and_then(|()| command.outputs.spare(read)) {
         eprintln!("ivc-sim run: {error}");
         return ExitCode::from(2);
     }
@@ -194,7 +196,8 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String>
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let agent = beside("ivt-agent").unwrap_or_else(|| "ivt-agent".into());
     let (http, rtmp) = (loopback, loopback);
-    let setting = Setting { agent, http, rtmp, login: None, patience: None, doubt: false };
+    let (login, password, patience) = (None, None, None);
+    let setting = Setting { agent, http, rtmp, login, password, patience, doubt: false };
     let outputs = Outputs::default();
     let mut command =
         Command { files: Vec::new(), setting, jobs: 1, check: false, verbose: false, outputs };
@@ -216,7 +219,19 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String>
         match flag.as_str() {
             "--help" | "-h" => return Ok(None),
             "--agent" => command.setting.agent = args.value().map_err(text)?,
-            "--login" => command.setting.login = Some(args.value().map_err(text)?),
+            "--login" => {
+                let word: String = args.value().map_err(text)?;
+                // The text is not repeated in an error: it may be a password.
+                let (code, password) = match word.split_once(':') {
+                    Some((code, password)) => (code, Some(password.to_owned())),
+                    None => (word.as_str(), None),
+                };
+                if code.is_empty() {
+                    return Err("--login takes CODE or CODE:PASSWORD".into());
+                }
+                command.setting.login = Some(code.to_owned());
+                command.setting.password = password;
+            }
             "--http" => command.setting.http = args.value().map_err(text)?,
             "--rtmp" => command.setting.rtmp = args.value().map_err(text)?,
             "--jobs" => command.jobs = args.value().map_err(text)?,
@@ -290,6 +305,11 @@ mod tests {
         assert_eq!((command.jobs, command.setting.agent), (6, PathBuf::from("/a")));
         assert_eq!(command.setting.patience, Some(Duration::from_secs(2)));
         assert!(command.verbose && command.outputs.html.is_some());
+        for (login, password) in [("x", None), ("x:y:z", Some("y:z"))] {
+            let command = self::command(&format!("x.toml --login {login}")).unwrap().unwrap();
+            let Setting { login, password: given, .. } = command.setting;
+            assert_eq!((login.as_deref(), given.as_deref()), (Some("x"), password));
+        }
     }
 
     #[test]
@@ -299,6 +319,8 @@ mod tests {
             ("x --jobs 0", "1 to 64"),
             ("x --jobs 2 --login a", "one after the other"),
             ("x --jobs 2 --http 127.0.0.1:80", "one after the other"),
+            ("x --login=", "CODE:PASSWORD"),
+            ("x --login :tr1cky", "CODE:PASSWORD"),
             ("x --patience soon", "5s"),
             ("x --colour red", "--colour"),
             ("x --agent", "needs a value"),

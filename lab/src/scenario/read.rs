@@ -1,34 +1,31 @@
 //! Reads a scenario and names everything that is wrong with it.
 
-use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ivt_sim::camera::{Fault, Make, Quirks};
+use ivt_sim::camera::{Make, Quirks};
 use ivt_sim::cloud::{Answers, Faults, Login};
 use serde_json::Value;
 use toml::de::DeTable;
 
 use super::action::{TCP_ONLY, action, conditions, saved};
+use super::check::check;
 use super::fields::{Fields, Mistake, Source};
 use super::format::{
-    Action, Backend, CameraPart, CloudPart, Countable, DevicePart, Expect, Line, NetworkPart,
-    Scenario, Step, Subject, Thing, Wanted,
+    Backend, CameraPart, CloudPart, Countable, DevicePart, Expect, Line, NetworkPart, Scenario,
+    Step, Subject,
 };
-use super::pattern::Pattern;
 use super::settings::{self, Lines};
 use super::subject::subject;
-use super::values::{BUILT_IN, names};
-use crate::slip::{did_you_mean, nearest};
 
 /// Longest file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 const MAX_STEPS: usize = 200;
 const MAX_EXPECTS: usize = 200;
 const MAX_CAMERAS: usize = 16;
-/// Events that every scenario has.
-const EVENTS: [&str; 3] = ["start", "online", "offline"];
 
 /// A file that is no scenario, with every mistake in it.
 #[derive(Debug)]
@@ -56,16 +53,24 @@ impl fmt::Display for ReadError {
 /// # Errors
 /// When the file cannot be read, or for every mistake in it.
 pub fn read(file: &Path) -> Result<Scenario, ReadError> {
-    let refuse = |what: String| ReadError {
+    let refuse = |line: usize, what: String| ReadError {
         file: file.to_owned(),
-        mistakes: vec![Mistake { line: 1, what }],
+        mistakes: vec![Mistake { line, what }],
     };
-    let length = std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?.len();
-    if length > MAX_FILE {
-        return Err(refuse(format!("{length} bytes: a scenario has at most {MAX_FILE}")));
+    let mut bytes = Vec::new();
+    let opened = File::open(file).and_then(|f| f.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    opened.map_err(|error| refuse(1, error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(refuse(1, format!("a scenario has at most {MAX_FILE} bytes")));
     }
-    let text = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
-    parse(file, &text)
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(file, text),
+        Err(error) => {
+            let before = bytes.iter().take(error.valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            Err(refuse(line, "it is not UTF-8: save it in that encoding".into()))
+        }
+    }
 }
 
 /// Reads a scenario from its text; `file` is the name that mistakes are told by.
@@ -305,103 +310,6 @@ fn after(fields: &mut Fields<'_>) -> Vec<String> {
             fields.wrong("after: expected the id of a step or an expectation, or a list of them");
             Vec::new()
         }
-    }
-}
-
-/// What can only be seen in the whole: ids, names of values, and whether anything is expected.
-fn check(scenario: &Scenario, source: &Source<'_>, text: &str) {
-    let offset = |line: usize| {
-        text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>()
-    };
-    let wrong = |line: usize, what: String| source.wrong(offset(line), what);
-    let mut ids: HashSet<&str> = EVENTS.into();
-    let of_steps = scenario.steps.iter().filter_map(|step| Some((step.line, step.id.as_deref()?)));
-    let of_expects = scenario.expects.iter().filter_map(|e| Some((e.line, e.id.as_deref()?)));
-    for (line, id) in of_steps.chain(of_expects) {
-        if !ids.insert(id) {
-            wrong(line, format!("id {id:?} is taken"));
-        }
-    }
-    let waits = scenario.steps.iter().map(|step| (step.line, &step.after));
-    for (line, after) in waits.chain(scenario.expects.iter().map(|e| (e.line, &e.after))) {
-        for event in after.iter().filter(|event| !ids.contains(event.as_str())) {
-            let near = did_you_mean(nearest(event, ids.iter().copied()));
-            wrong(line, format!("after: nothing has the id {event:?}{near}"));
-        }
-    }
-    let saved = scenario.steps.iter().flat_map(|step| match &step.action {
-        Action::Call { save, .. } => save.as_slice(),
-        _ => &[],
-    });
-    let saved = saved.chain(scenario.expects.iter().flat_map(|expect| &expect.save));
-    let known: HashSet<&str> = saved.map(|(name, _)| name.as_str()).chain(BUILT_IN).collect();
-    let step_names = scenario.steps.iter().map(|step| (step.line, texts(step)));
-    let expect_names = scenario.expects.iter().map(|e| (e.line, of_subject(&e.subject)));
-    for (line, names) in step_names.chain(expect_names) {
-        for name in names.iter().filter(|name| !known.contains(name.as_str())) {
-            let near = did_you_mean(nearest(name, known.iter().copied()));
-            wrong(line, format!("nothing saves a value ${{{name}}}{near}"));
-        }
-    }
-    let answers = scenario.steps.iter().any(|step| matches!(step.action, Action::Call { .. }));
-    if scenario.expects.is_empty() && !answers {
-        wrong(1, "nothing is expected: write at least one [[expect]]".into());
-    }
-    for step in &scenario.steps {
-        if let Action::Network { line, .. } = step.action
-            && !scenario.network.reaches(line)
-        {
-            let name = line.name();
-            wrong(
-                step.line,
-                format!("there is no such network: write {name}.profile = \"clean\" in [network]"),
-            );
-        }
-    }
-    for (camera, step) in scenario.steps.iter().filter_map(|step| match step.action {
-        Action::Camera { fault: Fault::Reboot(outage), .. } => Some((outage, step)),
-        _ => None,
-    }) {
-        if camera > scenario.time_limit {
-            wrong(step.line, "the camera is away for longer than the time_limit".into());
-        }
-    }
-}
-
-/// The names of values in a step.
-fn texts(step: &Step) -> Vec<String> {
-    let of = |value: &Option<Value>| value.as_ref().map(names).unwrap_or_default();
-    let mut found = match &step.action {
-        Action::Call { params, outcome, .. } => {
-            let mut found = of(params);
-            match outcome {
-                Wanted::Answer(Some(Pattern(pattern))) | Wanted::Error(Pattern(pattern)) => {
-                    found.extend(names(pattern));
-                }
-                Wanted::Answer(None) => {}
-            }
-            found
-        }
-        Action::Notify { params, .. } => of(params),
-        Action::Raw { text, .. } => names(&Value::String(text.clone())),
-        _ => Vec::new(),
-    };
-    found.extend(step.when.iter().flat_map(of_subject));
-    found
-}
-
-fn of_subject(subject: &Subject) -> Vec<String> {
-    let text = |text: &String| names(&Value::String(text.clone()));
-    match subject {
-        Subject::Facts { of: Thing::Stream(name) | Thing::Recording(name), .. } => text(name),
-        Subject::Facts { .. } => Vec::new(),
-        Subject::Count(count) => match &count.of {
-            Countable::FromDevice(pattern)
-            | Countable::ToDevice(pattern)
-            | Countable::Alarm(pattern) => names(&pattern.0),
-            Countable::Note(like) | Countable::Log(like) => text(like),
-            Countable::Order { like, .. } => text(like),
-        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::values::BUILT_IN;
 use super::*;
 
 const GOOD: &str = r#"
@@ -93,6 +94,9 @@ fn each_mistake_is_told_with_its_line_and_the_nearest_name() {
         ("channel.silence_seconds", "settings.channel.silence_seconds", "device.channel"),
         ("channel.silence", "chanel.silence", "did you mean `channel`"),
         ("quality.hd", "quality.uhd", "did you mean `fhd`"),
+        ("order = \"Preset(*)\"", "alarm = { typ = \"motion\" }", "did you mean `type`"),
+        ("order = \"Preset(*)\"", "alarm.picture = { jpg = true }", "did you mean `jpeg`"),
+        ("answer = [{ token = \"1\" }]", "error = { cod = 1 }", "did you mean `code`"),
     ] {
         let (place, error) = told(old, new);
         let named = error.lines().any(|line| line.starts_with(&place) && line.contains(wants));
@@ -116,13 +120,45 @@ fn what_is_wrong_in_the_whole_is_told_too() {
         ("key = \"s\", fps = \">= 10\"", "key = \"s\", gap_seconds = \"< 0\"", "never so"),
         ("key = \"s\", fps = \">= 10\"", "key = \"s\", video = \"*\"", "always so"),
         ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncount = \">= 0\"", "always so"),
+        ("at = \"2s\"", "at = \"60s\"\nwait = \"61s\"", "within the time_limit"),
+        ("params.channel = 0", "params.x = \"${token}\"", "before a later step"),
+        ("params.channel = 0", "params.x = \"${n}\"", "before a later step"),
+        ("params.channel = 0", "params.x = \"${token\"", "has no `}`"),
         ("notify = \"GotoPTZPreset\"", "pause = true\nnotify = \"x\"", "exclude each other"),
     ] {
         let (_, error) = told(old, new);
         assert!(error.contains(wants), "{new}: {wants}\n{error}");
     }
+    let told = mistakes("name = 'x'\ntime_limit = '0s'\n[[step]]\ncall = 'x'");
+    assert!(told.len() == 1 && told[0].what.contains("no time"), "{told:?}");
     assert!(mistakes("name = \"nothing\"")[0].what.contains("nothing is expected"));
     assert!(mistakes("name = ")[0].line == 1);
+}
+
+#[test]
+fn what_waits_for_itself_is_told_once_with_the_other_lines() {
+    let file = |parts: &[(&str, &str)]| {
+        let part = |(kind, keys): &(&str, &str)| match *kind {
+            "step" => format!("[[step]]\npause = true\n{keys}\n"),
+            _ => format!("[[expect]]\nname = 'y'\ndevice.online = true\n{keys}\n"),
+        };
+        let parts: String = parts.iter().map(part).collect();
+        mistakes(&format!("name = 'x'\n{parts}[[expect]]\nname = 'y'\ndevice.online = true"))
+    };
+    let (step, expect) = ("step", "expect");
+    for (parts, line, others) in [
+        (&[(step, "after = 'b'"), (step, "id = 'b'")][..], 2, ": see line 5"),
+        (&[(step, "id = 'b'\nafter = 'b'"), (step, "")], 2, "never happens"),
+        (&[(step, "id='a'\nafter='b'"), (expect, "id='b'\nafter='a'")], 2, ": see line 6"),
+        (&[(expect, "id='a'\nafter='b'"), (expect, "id='b'\nafter='a'")], 2, ": see line 7"),
+        (&[(expect, "id='a'\nat='end'"), (step, "after='a'")], 7, ": see line 2"),
+    ] {
+        let told = file(parts);
+        assert!(told.len() == 1 && told[0].line == line, "{parts:?}: {told:?}");
+        assert!(told[0].what.ends_with(others), "{parts:?}: {told:?}");
+    }
+    let good = [(step, "id='a'"), (expect, "id='b'\nafter='a'"), (step, "after=['a','b']")];
+    assert_eq!(file(&good), []);
 }
 
 #[test]
@@ -203,6 +239,8 @@ fn a_mistake_in_what_a_table_is_about_takes_no_right_key_for_a_wrong_one() {
         }
         assert!(mistakes(&file(&format!("{slip} = {value}"))).is_empty(), "{table}");
     }
+    let told = mistakes(&GOOD.replace("uplink.profile", "uplink.conditions = {}\nuplink.profile"));
+    assert!(told.len() == 1 && told[0].what.contains("exclude each other"), "{told:?}");
     let told = mistakes("name = 'x'\n[[step]]\nanswer = {}\nparams = {}");
     assert!(told.iter().any(|mistake| mistake.what.contains("expected one of call")), "{told:?}");
 }
@@ -226,6 +264,11 @@ fn files_are_bounded() {
     let large = folder.path().join("large.toml");
     std::fs::write(&large, vec![b'#'; MAX_FILE as usize + 1]).unwrap();
     assert!(read(&large).unwrap_err().to_string().contains("at most"));
+    assert!(read(Path::new("/dev/zero")).unwrap_err().to_string().contains("at most"));
+    let latin = folder.path().join("latin.toml");
+    std::fs::write(&latin, b"name = 'x'\nabout = 'caf\xe9'\n").unwrap();
+    let told = read(&latin).unwrap_err().to_string();
+    assert!(told.contains("latin.toml:2: it is not UTF-8"), "{told}");
     assert!(read(&folder.path().join("none.toml")).unwrap_err().to_string().contains("none.toml"));
 }
 
@@ -320,6 +363,7 @@ fn the_guide_has_every_key_and_word_at_its_place_and_no_other_key() {
             &[
                 "[[step]]\npause = true\nxyzzy = 1",
                 "[[step]]\ncall = 'x'\nxyzzy = 1",
+                "[[step]]\ncall = 'x'\nerror = { xyzzy = 1 }",
                 "[[step]]\nnotify = 'x'\nxyzzy = 1",
                 "[[step]]\nraw = 'x'\nxyzzy = 1",
                 "[[step]]\nlogin = { xyzzy = 1 }",
@@ -338,6 +382,8 @@ fn the_guide_has_every_key_and_word_at_its_place_and_no_other_key() {
             &[
                 "[[expect]]\nname = 'x'\npacket = {}\nxyzzy = 1",
                 "[[expect]]\nname = 'x'\norder = 'x'\nxyzzy = 1\n[[camera]]",
+                "[[expect]]\nname = 'x'\nalarm = { xyzzy = 1 }",
+                "[[expect]]\nname = 'x'\nalarm = { picture.xyzzy = 1 }",
                 "[[expect]]\nname = 'x'\ndevice = { online = true, xyzzy = 1 }",
                 "[[expect]]\nname = 'x'\nstream = { key = 'x', live = true, xyzzy = 1 }",
                 "[[expect]]\nname = 'x'\nrecording = { session = 'x', segments = 1, xyzzy = 1 }",

@@ -204,6 +204,7 @@ mod tests {
             http: loopback,
             rtmp: loopback,
             login: Some("nobody".into()),
+            password: None,
             patience: None,
             doubt: true,
         }
@@ -218,6 +219,17 @@ mod tests {
         let evidence = format!("{:?}", case.evidence);
         let doubted = "nobody comes: with never = false: online is false, expected true";
         assert!(evidence.contains(doubted), "{evidence}");
+    }
+
+    #[tokio::test]
+    async fn the_device_of_somebody_else_needs_the_password_that_is_told() {
+        let text = "name = 'x'\n[[step]]\nlogin = { stay = '1ms' }\n[[step]]\n\
+                    login = { password = 'another', status = 401 }\n[[expect]]\nname = 'it logs in'\n\
+                    device = { logins = 1 }";
+        let scenario = parse(Path::new("x.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+        let setting = Setting { password: Some("tr1cky".into()), doubt: false, ..setting() };
+        let case = run(&scenario, &setting, Instant::now(), |_| {}, pending()).await;
+        assert_eq!((case.verdict, case.reason.as_str()), (Says::Pass, ""));
     }
 
     #[tokio::test]

@@ -4,14 +4,13 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use ivt_base::mask::{Known, learn};
-use ivt_base::wall_time::WallTime;
 use ivt_sim::camera::{
     CameraOptions, CameraSim, ChannelOptions, Credentials, OnvifOptions, Stream,
 };
-use ivt_sim::cloud::{CloudOptions, CloudSim, Device};
+use ivt_sim::cloud::{CloudOptions, CloudSim, Device, Login};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
@@ -22,6 +21,7 @@ use super::agent::{Agent, merge};
 use super::format::{Backend, CameraPart, Scenario};
 use super::log::Log;
 use super::network::Network;
+use super::values::utc;
 
 /// The settings of a run that are no part of a scenario.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Setting {
     pub rtmp: SocketAddr,
     /// The login code of somebody else's device, which is waited for instead of starting the agent.
     pub login: Option<String>,
+    /// The password that this device has to have; `None` for any.
+    pub password: Option<String>,
     /// What everything is waited for at most, where that is less than a scenario says.
     pub patience: Option<std::time::Duration>,
     /// Whether each expectation that was met is changed and judged again, and has to fail then.
@@ -45,6 +47,8 @@ pub(super) struct Stage {
     pub(super) began: Instant,
     pub(super) cloud: CloudSim,
     pub(super) device: Arc<Device>,
+    /// The password of the device.
+    pub(super) password: String,
     pub(super) cameras: Vec<CameraSim>,
     pub(super) log: Log,
     network: Option<Network>,
@@ -93,7 +97,8 @@ impl Stage {
             network,
             closed,
             log: log.clone(),
-            _secrets: secrets(scenario),
+            password: setting.password.as_ref().unwrap_or(&scenario.device.password).clone(),
+            _secrets: secrets(scenario, setting),
             cloud,
             _folder: folder,
         };
@@ -120,11 +125,7 @@ impl Stage {
             "record_url" => self.cloud.record_url(argument).to_string().into(),
             "camera" => self.cameras.first()?.http_addr().to_string().into(),
             "closed_port" => self.closed.local_addr().ok()?.port().into(),
-            "utc" => {
-                let off: i64 = if argument.is_empty() { 0 } else { argument.parse().ok()? };
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-                WallTime::from_seconds(now.checked_add_signed(off)?)?.to_string().into()
-            }
+            "utc" => utc(argument)?.to_string().into(),
             _ => return None,
         })
     }
@@ -236,11 +237,17 @@ fn fill(table: &mut Table, folder: &str) {
 
 async fn cloud(scenario: &Scenario, setting: &Setting) -> Result<CloudSim, String> {
     let part = &scenario.cloud;
-    let is_foreign = setting.login.is_some();
+    let logins = match (&setting.login, &setting.password) {
+        (None, _) => part.logins.clone(),
+        (Some(_), None) => Vec::new(),
+        (Some(code), Some(password)) => {
+            vec![Login { code: code.clone(), password: password.clone() }]
+        }
+    };
     let options = CloudOptions {
         http: setting.http,
         rtmp: setting.rtmp,
-        logins: if is_foreign { Vec::new() } else { part.logins.clone() },
+        logins,
         patience: part.patience,
         answers: part.answers.clone(),
         faults: part.faults.clone(),
@@ -271,13 +278,14 @@ async fn camera(part: &CameraPart) -> Result<CameraSim, String> {
     CameraSim::start(options).await.map_err(|error| format!("the camera cannot start: {error}"))
 }
 
-fn secrets(scenario: &Scenario) -> Vec<Known> {
+fn secrets(scenario: &Scenario, setting: &Setting) -> Vec<Known> {
     let logins = scenario.cloud.logins.iter().map(|login| login.password.as_str());
     let cameras = scenario.cameras.iter().flat_map(|camera| {
         let own = camera.login.as_ref().map(|(_, password)| password.as_str());
         own.into_iter().chain(camera.told_password.as_deref())
     });
-    let all = logins.chain(cameras).chain([scenario.device.password.as_str()]);
+    let own = [scenario.device.password.as_str()].into_iter().chain(setting.password.as_deref());
+    let all = logins.chain(cameras).chain(own);
     all.map(learn).collect()
 }
 

@@ -263,9 +263,8 @@ async fn act(
             }
         }
         Action::Login { code, password, stay, status } => {
-            let own = &run.scenario.device;
             let code = if code.is_empty() { stage.device.code() } else { code };
-            let password = if password.is_empty() { &own.password } else { password };
+            let password = if password.is_empty() { &stage.password } else { password };
             let got = log_in(stage, code, password, *stay, second).await?;
             let judge = |wanted: u16| {
                 (got != wanted).then(|| format!("the login was answered {got}, expected {wanted}"))

@@ -59,6 +59,10 @@ const RECORDING: &[(&str, Kind)] = &[
     ("puts", Number),
 ];
 
+/// What an alarm says, as patterns look at it, and what its picture.
+const ALARM: &[&str] = &["type", "state", "channel", "desc", "picture"];
+const PICTURE: &[&str] = &["jpeg", "bytes"];
+
 const CAMERA: &[(&str, Kind)] =
     &[("pulls", Number), ("describes", Number), ("sessions", Number), ("connections", Number)];
 
@@ -94,7 +98,15 @@ fn any(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
             let of = match counted {
                 "packet" => packet(fields)?,
                 "note" => Countable::Note(fields.text("note")?),
-                "alarm" => Countable::Alarm(Pattern(fields.json("alarm")?)),
+                "alarm" => {
+                    fields.only(&["alarm"], ALARM);
+                    fields.only(&["alarm", "picture"], PICTURE);
+                    let alarm = fields.json("alarm")?;
+                    if !alarm.is_object() {
+                        fields.wrong("alarm: expected a table such as { type = \"motion\" }");
+                    }
+                    Countable::Alarm(Pattern(alarm))
+                }
                 "log" => Countable::Log(fields.text("log")?),
                 _ => {
                     let like = fields.text("order")?;

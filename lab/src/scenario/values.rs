@@ -1,7 +1,9 @@
 //! Values that a scenario carries on: `${NAME}` in its texts.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use ivt_base::wall_time::WallTime;
 use serde_json::Value;
 
 /// Names that every scenario has, beside those that it saves. Some take an argument: `${rtmp_url:KEY}`.
@@ -91,6 +93,42 @@ pub(super) fn names(value: &Value) -> Vec<String> {
     }
 }
 
+/// What is wrong with the names in a value that every scenario has, and where one has no end.
+pub(super) fn mistakes(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => pieces(text).into_iter().filter_map(mistake).collect(),
+        Value::Array(items) => items.iter().flat_map(mistakes).collect(),
+        Value::Object(members) => members.values().flat_map(mistakes).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The time of `${utc}` and of `${utc+3600}`; `None` where it is off by no number, or beyond all calendars.
+pub(super) fn utc(argument: &str) -> Option<WallTime> {
+    let off: i64 = if argument.is_empty() { 0 } else { argument.parse().ok()? };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    WallTime::from_seconds(now.checked_add_signed(off)?)
+}
+
+fn mistake(piece: Piece<'_>) -> Option<String> {
+    let inner = match piece {
+        Piece::Text(text) => {
+            let what = "`${` has no `}` behind it; the sign itself is written ${$}";
+            return text.contains("${").then(|| what.to_owned());
+        }
+        Piece::Name(inner) => inner,
+    };
+    let expected = match split(inner) {
+        ("utc", argument) if utc(argument).is_none() => "seconds, such as ${utc+3600}",
+        ("rtmp_url", "") => "a key: ${rtmp_url:KEY}",
+        ("record_url", "") => "a session: ${record_url:SESSION}",
+        ("utc" | "rtmp_url" | "record_url", _) | (_, "") => return None,
+        (name, _) if BUILT_IN.contains(&name) => "nothing behind the name",
+        _ => return None,
+    };
+    Some(format!("${{{inner}}}: expected {expected}"))
+}
+
 #[derive(Clone, Copy)]
 enum Piece<'a> {
     Text(&'a str),
@@ -134,6 +172,25 @@ mod tests {
             "url" => Some(json!(format!("rtmp://h/{argument}"))),
             "n" => Some(json!(7)),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn wrong_names_say_what_is_expected() {
+        for (text, wants) in [
+            ("${utc+99999999999999999999}", "seconds"),
+            ("${utc+9223372036854775807}", "seconds"),
+            ("${utc+soon}", "seconds"),
+            ("${utc} and ${utc", "no `}`"),
+            ("${rtmp_url}", "a key"),
+            ("${record_url:}", "a session"),
+            ("${login:x}", "nothing behind"),
+        ] {
+            let told = mistakes(&json!([{ "a": text }]));
+            assert!(told.len() == 1 && told[0].contains(wants), "{text}: {told:?}");
+        }
+        for text in ["${utc-60} ${utc}", "${rtmp_url:s} ${n} ${login}", "${$}{x ${mine+1} $"] {
+            assert_eq!(mistakes(&json!(text)), [""; 0], "{text}");
         }
     }
 

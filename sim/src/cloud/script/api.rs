@@ -37,11 +37,11 @@ pub(super) async fn change(
         cloud.script.end();
         return Ok(Json(told(&cloud, &change.login_code)));
     }
-    if cloud.devices.find(&change.login_code).is_none() {
+    let Some(device) = cloud.devices.find(&change.login_code) else {
         let what = format!("no device with login_code {:?} has called", change.login_code);
         return Err(Refusal(StatusCode::NOT_FOUND, what));
-    }
-    cloud.script.begin(&change.login_code);
+    };
+    cloud.script.begin(&change.login_code, device.online());
     Ok(Json(told(&cloud, &change.login_code)))
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Script(Mutex<Option<Kept>>);
 #[derive(Clone)]
 pub(super) struct Kept {
     login_code: String,
+    /// Whether the device was connected at the begin.
+    was_online: bool,
     /// Whether acts are still added.
     on: bool,
     acts: Vec<(Instant, Act)>,
@@ -35,10 +37,11 @@ pub(super) struct Kept {
 }
 
 impl Script {
-    /// Begins anew, for this device.
-    fn begin(&self, login_code: &str) {
+    /// Begins anew, for this device, which is connected or not.
+    fn begin(&self, login_code: &str, was_online: bool) {
         *self.lock() = Some(Kept {
             login_code: login_code.to_owned(),
+            was_online,
             on: true,
             acts: Vec::new(),
             bytes: 0,
@@ -96,7 +99,7 @@ mod tests {
         let script = Script::default();
         script.note(Some("a"), || Act::HangUp);
         assert!(script.kept("a").is_none());
-        script.begin("a");
+        script.begin("a", true);
         script.note(Some("b"), || Act::HangUp);
         script.note(Some("a"), || Act::HangUp);
         script.note(None, || Act::Faults(Box::default()));
@@ -109,7 +112,7 @@ mod tests {
         script.end();
         script.note(Some("a"), || Act::HangUp);
         assert_eq!(script.kept("a").unwrap().left_out, 3);
-        script.begin("a");
+        script.begin("a", true);
         assert!(script.kept("a").unwrap().acts.is_empty());
     }
 }

@@ -41,11 +41,13 @@ pub(super) fn write(kept: &Kept, streams: &[StreamInfo], own: Own, online: bool)
     }
     writer.line("name = \"Recorded by hand\"");
     let pauses = Pauses::of(&kept.acts);
-    writer.line(&format!("time_limit = \"{:.0}s\"", pauses.limit()));
+    let limit = pauses.limit();
+    writer.line(&format!("time_limit = \"{limit:.0}s\""));
     for (number, (pause, (_, act))) in pauses.0.iter().zip(&kept.acts).enumerate() {
         writer.line("\n[[step]]");
-        // Whatever a person did by hand was done to a device that was there.
-        if !matches!(act, Act::Faults(_) | Act::Answers(_)) {
+        // Whatever a person did by hand was done to a device that was there. Later switches follow the steps before them.
+        let is_switch = matches!(act, Act::Faults(_) | Act::Answers(_));
+        if !is_switch || number == 0 && kept.was_online {
             writer.line("after = \"online\"");
         }
         if let Some((pause, whole)) = pause {
@@ -68,6 +70,11 @@ pub(super) fn write(kept: &Kept, streams: &[StreamInfo], own: Own, online: bool)
     if online {
         let end = "\n[[expect]]\nname = \"the device is connected at the end\"\ndevice = { online = true }";
         writer.line(end);
+    } else {
+        // A scenario has to expect something.
+        let begin = "\n[[expect]]\nname = \"the device logs in\"\ndevice = { logins = \">= 1\" }";
+        writer.line(begin);
+        writer.line(&format!("within = \"{limit:.0}s\""));
     }
     writer.out
 }
@@ -283,7 +290,8 @@ mod tests {
         let at = |n| began + Duration::from_secs(n * seconds);
         let acts = acts.into_iter().zip(0..).map(|(act, n)| (at(n), act));
         let login_code = "a".to_owned();
-        let kept = Kept { login_code, on: true, acts: acts.collect(), bytes: 0, left_out: 0 };
+        let (acts, was_online) = (acts.collect(), true);
+        let kept = Kept { login_code, was_online, on: true, acts, bytes: 0, left_out: 0 };
         let stream = StreamInfo { key: "s".into(), video_frames: 50, ..StreamInfo::default() };
         let own = Own { rtmp_port: 1935, rtmp_base: "rtmp://gate.example:9001/live/".into() };
         write(&kept, &[stream], own, online)
@@ -333,7 +341,19 @@ mod tests {
             assert!(text.lines().any(|written| written == line), "{line}\n{text}");
         }
         assert!(!text.contains("tr1cky") && text.matches("[[step]]").count() == 8);
-        assert!(!written(vec![Act::HangUp], false).contains("[[expect]]"));
+    }
+
+    #[test]
+    fn the_first_step_waits_for_the_device_and_something_is_always_expected() {
+        let faults = || Act::Faults(Box::default());
+        let text = written(vec![faults(), faults(), Act::HangUp], false);
+        let scenario: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let waits = |step: &toml::Value| step.get("after").is_some();
+        let waits: Vec<_> = scenario["step"].as_array().unwrap().iter().map(waits).collect();
+        assert_eq!(waits, [true, false, true], "{text}");
+        let expect = &scenario["expect"][0];
+        assert_eq!(expect["device"]["logins"].as_str(), Some(">= 1"), "{text}");
+        assert_eq!(expect["within"], scenario["time_limit"]);
     }
 
     #[test]
