@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ivt_sim::args::{Args, ArgsError};
-use ivt_sim::program;
+use ivt_sim::{port, program};
 use tokio::net::TcpListener;
 
 use ivt_base::say::say;
@@ -102,7 +102,8 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn listener(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("--control: cannot listen on {address}: {error}; end the program that uses the port, or choose another one"))
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| port::refusal(address, "--control", &error))
 }
 
 /// Reads the command line; `None` when help is asked for.
@@ -173,7 +174,7 @@ mod tests {
             log.path().display()
         );
         let error = run(command(&line).unwrap().unwrap()).await.unwrap_err().to_string();
-        assert!(error.contains("--control: cannot listen on"), "{error}");
+        assert!(error.contains("cannot listen on") && error.contains("by --control"), "{error}");
         assert_eq!(std::fs::read_to_string(log.path()).unwrap(), "decisions");
     }
 

@@ -69,8 +69,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    for (address, option) in [(options.http, "--http"), (options.rtmp, "--rtmp")] {
-        if let Err(taken) = port::check(address, option) {
+    let listens = [(options.http, "--http"), (options.rtmp, "--rtmp")];
+    let apart = std::iter::once(port::apart(&listens));
+    for free in apart.chain(listens.map(|(address, option)| port::check(address, option))) {
+        if let Err(taken) = free {
             eprintln!("ivc-sim: {taken}");
             return ExitCode::FAILURE;
         }

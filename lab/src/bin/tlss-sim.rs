@@ -62,6 +62,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         let text = tokio::fs::read_to_string(&path).await.map_err(|error| about(&error))?;
         options.script = text.parse::<Script>().map_err(|error| about(&error))?;
     }
+    port::apart(&[(options.bind, "--bind"), (options.http, "--http")])?;
     port::check(options.bind, "--bind")?;
     port::check(options.http, "--http")?;
     let sim = TlssSim::start(options).await?;
