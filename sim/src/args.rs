@@ -78,6 +78,19 @@ impl<I: Iterator<Item = String>> Args<I> {
         })
     }
 
+    /// The value of the flag just read as `read` understands it.
+    ///
+    /// # Errors
+    /// When there is no value, or `read` tells what is wrong with it.
+    pub fn value_by<T>(
+        &mut self,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, ArgsError> {
+        let value: String = self.value()?;
+        let flag = self.flag.clone();
+        read(&value).map_err(|reason| ArgsError::Invalid { flag, value, reason })
+    }
+
     /// The error for the flag just read, when the program does not know it.
     pub fn unknown(&self) -> ArgsError {
         ArgsError::Unknown(self.flag.clone())

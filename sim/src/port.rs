@@ -12,6 +12,28 @@ pub fn check(address: SocketAddr, option: &str) -> Result<(), String> {
     TcpListener::bind(address).map(drop).map_err(|error| refusal(address, option, &error))
 }
 
+/// Whether the addresses that were given by these options can be listened on together.
+///
+/// # Errors
+/// Two of them are one: the text names both options.
+pub fn apart(given: &[(SocketAddr, &str)]) -> Result<(), String> {
+    for (number, (address, option)) in given.iter().enumerate() {
+        let one = |other: &SocketAddr| {
+            let anywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
+            address.port() != 0
+                && other.port() == address.port()
+                && (anywhere || other.ip() == address.ip())
+        };
+        if let Some((_, other)) = given[..number].iter().find(|(other, _)| one(other)) {
+            let port = address.port();
+            return Err(format!(
+                "{other} and {option} are both port {port}: choose another for one"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What a person needs to know when `address` cannot be listened on: who holds it, and which option chooses another.
 pub fn refusal(address: SocketAddr, option: &str, error: &io::Error) -> String {
     let port = address.port();
@@ -82,6 +104,20 @@ mod tests {
         let told = refusal(address, "--http", &error);
         assert!(told.contains(&format!("(process {})", std::process::id())), "{told}");
         assert!(told.ends_with("or choose another port by --http"), "{told}");
+    }
+
+    #[test]
+    fn two_options_with_one_port_are_named() {
+        let told = |one: &str, two: &str| {
+            apart(&[(one.parse().unwrap(), "--http"), (two.parse().unwrap(), "--rtmp")])
+        };
+        for (one, two) in [("127.0.0.1:1", "127.0.0.1:1"), ("0.0.0.0:1", "127.0.0.1:1")] {
+            let error = told(one, two).unwrap_err();
+            assert!(error.contains("--http and --rtmp are both port 1"), "{error}");
+        }
+        for (one, two) in [("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:1", "127.0.0.2:1")] {
+            told(one, two).unwrap();
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub enum BadNetError {
     },
     /// The port of a link cannot be listened on.
     #[error(
-        "link {link}: cannot listen on {addr}: {error}; end the program that uses the port, or choose another one"
+        "link {link}: cannot listen on {addr}: {error}; {cure}", cure = elsewhere(error)
     )]
     Listen {
         /// The link.
@@ -65,4 +65,29 @@ pub enum BadNetError {
     /// A profile that there is not.
     #[error(transparent)]
     Profile(#[from] UnknownProfile),
+}
+
+/// What a person can do where an address cannot be listened on.
+fn elsewhere(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "choose an address of this machine (`ip -br address` lists them)"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 are for root: choose another one",
+        _ => "end the program that uses the port, or choose another one",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::badnet::{BadNet, BadNetOptions, LinkOptions};
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_told_apart_from_a_port_in_use() {
+        let links = vec![LinkOptions::tcp("a", "192.0.2.1:0", "127.0.0.1:1").unwrap()];
+        let started = BadNet::start(BadNetOptions { links, ..BadNetOptions::default() }).await;
+        let error = started.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("an address of this machine"), "{error}");
+        assert!(!error.contains("end the program"), "{error}");
+    }
 }

@@ -84,6 +84,9 @@ pub enum WrongLink {
         "`{0}` cannot be called: expected HOST:PORT, such as 127.0.0.1:8080 or cloud.example.com:443"
     )]
     Upstream(String),
+    /// An upstream that is the link itself.
+    #[error("`{0}` is where the link itself listens: it would call itself")]
+    Itself(String),
 }
 
 impl LinkOptions {
@@ -116,7 +119,8 @@ impl LinkOptions {
         upstream: &str,
     ) -> Result<Self, WrongLink> {
         check_name(name)?;
-        let listen = listen.parse().map_err(|_| WrongLink::Listen(listen.to_owned()))?;
+        let listen: SocketAddr =
+            listen.parse().map_err(|_| WrongLink::Listen(listen.to_owned()))?;
         let callable = upstream.rsplit_once(':').is_some_and(|(host, port)| {
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             let named = !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']);
@@ -125,6 +129,9 @@ impl LinkOptions {
         });
         if !callable {
             return Err(WrongLink::Upstream(upstream.to_owned()));
+        }
+        if upstream.parse().is_ok_and(|upstream| is_itself(listen, upstream)) {
+            return Err(WrongLink::Itself(upstream.to_owned()));
         }
         let (line, name) = (name.to_owned(), name.to_owned());
         Ok(Self { name, line, transport, listen, upstream: upstream.to_owned() })
@@ -150,6 +157,13 @@ impl FromStr for LinkOptions {
             None => Ok(link),
         }
     }
+}
+
+/// Whether who calls `upstream` gets to `listen`.
+fn is_itself(listen: SocketAddr, upstream: SocketAddr) -> bool {
+    let here =
+        listen.ip() == upstream.ip() || listen.ip().is_unspecified() && upstream.ip().is_loopback();
+    here && listen.port() == upstream.port()
 }
 
 /// Checks that this names a link or a line.
@@ -188,6 +202,8 @@ mod tests {
             ("a=127.0.0.1:1,a", "`a` cannot be called"),
             ("a=127.0.0.1:1,:1", "`:1` cannot be called"),
             ("a=127.0.0.1:1,a:0", "`a:0` cannot be called"),
+            ("a=127.0.0.1:1,127.0.0.1:1", "would call itself"),
+            ("a=0.0.0.0:1,127.0.0.1:1", "would call itself"),
             ("a=127.0.0.1:1,::1:5", "`::1:5` cannot be called"),
             ("a=127.0.0.1:1,http://a:1", "`http://a:1` cannot be called"),
         ] {

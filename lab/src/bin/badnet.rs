@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ivt_sim::args::{Args, ArgsError};
-use ivt_sim::program;
+use ivt_sim::{port, program};
 use tokio::net::TcpListener;
 
 use ivt_base::say::say;
 use ivt_lab::badnet::{
-    BadNet, BadNetOptions, Conditions, LinkOptions, Outage, Profile, control, read_conditions,
-    replay,
+    BadNet, BadNetOptions, LinkOptions, Outage, Profile, control, read_conditions, replay,
 };
 
 const HELP: &str = "\
@@ -102,17 +101,18 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn listener(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("--control: cannot listen on {address}: {error}; end the program that uses the port, or choose another one"))
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| port::refusal(address, "--control", &error))
 }
 
 /// Reads the command line; `None` when help is asked for.
 fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>, ArgsError> {
     let mut command = Command::default();
-    let mut profile = Profile::Clean;
+    let mut profile = None;
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
             "--link" => command.options.links.push(args.value::<LinkOptions>()?),
-            "--profile" => profile = args.value()?,
+            "--profile" => profile = Some(args.value::<Profile>()?),
             "--conditions" => command.conditions = Some(args.value()?),
             "--outage" => command.outages.push(args.value()?),
             "--seed" => command.options.seed = args.value()?,
@@ -127,8 +127,14 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             _ => return Err(args.unknown()),
         }
     }
-    let conditions: Conditions = profile.conditions();
-    command.options.conditions = conditions;
+    if let (Some(_), Some(file)) = (profile, &command.conditions) {
+        return Err(ArgsError::Invalid {
+            flag: "--conditions".into(),
+            value: file.display().to_string(),
+            reason: "it takes the place of --profile: leave one of them out".into(),
+        });
+    }
+    command.options.conditions = profile.unwrap_or(Profile::Clean).conditions();
     Ok(Some(command))
 }
 
@@ -143,9 +149,8 @@ mod tests {
     #[test]
     fn every_option_reaches_its_place() {
         let line = "--link wan/cloud=127.0.0.1:1,a:2 --link b=udp:[::1]:3,[::1]:4 --profile adsl-512 --outage every=10m,for=30s \
-                    --seed 42 --control 127.0.0.1:5 --host qa --log f --connections 7 --buffer 8192 --conditions c";
-        let Command { options, control, hosts, conditions, outages, .. } =
-            command(line).unwrap().unwrap();
+                    --seed 42 --control 127.0.0.1:5 --host qa --log f --connections 7 --buffer 8192";
+        let Command { options, control, hosts, outages, .. } = command(line).unwrap().unwrap();
         assert_eq!(
             (options.seed, options.links.len(), options.connections, options.buffer),
             (42, 2, 7, 8192)
@@ -156,7 +161,9 @@ mod tests {
         );
         assert_eq!(options.conditions, Profile::Adsl512.conditions());
         assert_eq!((control.map(|a| a.port()), hosts), (Some(5), vec!["qa".to_owned()]));
-        assert_eq!((options.log, conditions), (Some("f".into()), Some("c".into())));
+        assert_eq!(options.log, Some("f".into()));
+        let conditions = command("--conditions c").unwrap().unwrap().conditions;
+        assert_eq!(conditions, Some("c".into()));
         assert_eq!(outages, ["every=10m,for=30s".parse().unwrap()]);
         assert!(command("--help").unwrap().is_none());
         assert_eq!(command("--replay f").unwrap().unwrap().replay, Some("f".into()));
@@ -173,7 +180,7 @@ mod tests {
             log.path().display()
         );
         let error = run(command(&line).unwrap().unwrap()).await.unwrap_err().to_string();
-        assert!(error.contains("--control: cannot listen on"), "{error}");
+        assert!(error.contains("cannot listen on") && error.contains("by --control"), "{error}");
         assert_eq!(std::fs::read_to_string(log.path()).unwrap(), "decisions");
     }
 
@@ -195,6 +202,7 @@ mod tests {
             ("--outage sometimes", "expected every=TIME"),
             ("--seed x", "--seed x"),
             ("--colour red", "unknown option --colour"),
+            ("--profile clean --conditions c", "leave one of them out"),
             ("--control here", "--control here"),
         ] {
             let error = command(line).err().map(|error| error.to_string()).unwrap_or_default();

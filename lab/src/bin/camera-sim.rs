@@ -95,7 +95,10 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             tokio::spawn(picture.watch(shared));
         }
     }
-    for (address, option) in [(options.bind, "--bind"), (options.http, "--http")] {
+    let listens = [(options.bind, "--bind"), (options.http, "--http")];
+    let all: Vec<_> = control.map(|address| (address, "--control")).into_iter().collect();
+    port::apart(&[&listens[..], &all].concat())?;
+    for (address, option) in listens {
         port::check(address, option)?;
     }
     let family = options.family;

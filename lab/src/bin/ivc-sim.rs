@@ -1,6 +1,7 @@
 //! The simulated cloud: see `ivc-sim --help`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::process::ExitCode;
 
 use ivt_base::say::say;
@@ -8,6 +9,7 @@ use ivt_lab::{conformance, scenario};
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
 use ivt_sim::{port, program};
+use url::Url;
 
 const HELP: &str = "\
 ivc-sim: a simulated IVC cloud for devices that speak IVR RPC
@@ -69,8 +71,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    for (address, option) in [(options.http, "--http"), (options.rtmp, "--rtmp")] {
-        if let Err(taken) = port::check(address, option) {
+    let listens = [(options.http, "--http"), (options.rtmp, "--rtmp")];
+    let apart = std::iter::once(port::apart(&listens));
+    for free in apart.chain(listens.map(|(address, option)| port::check(address, option))) {
+        if let Err(taken) = free {
             eprintln!("ivc-sim: {taken}");
             return ExitCode::FAILURE;
         }
@@ -115,17 +119,28 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, St
             "--help" | "-h" => return Ok(None),
             "--http" => options.http = args.value().map_err(text)?,
             "--rtmp" => options.rtmp = args.value().map_err(text)?,
-            "--public-http" => options.public_http = Some(args.value().map_err(text)?),
+            "--public-http" => {
+                options.public_http = Some(args.value_by(public).map_err(text)?);
+            }
             "--public-rtmp" => options.public_rtmp = Some(args.value().map_err(text)?),
             "--host" => options.hosts.push(args.value().map_err(text)?),
             "--login" => options.logins.push(login(&args.value::<String>().map_err(text)?)?),
-            "--max-devices" => options.max_devices = args.value::<u16>().map_err(text)?.into(),
+            "--max-devices" => {
+                let most = args.value::<NonZeroU16>().map_err(text)?;
+                options.max_devices = most.get().into();
+            }
             "--record-bytes" => options.record_bytes = args.value().map_err(text)?,
             "--record-bodies" => options.record_bodies = args.value().map_err(text)?,
             _ => return Err(args.unknown().to_string()),
         }
     }
     Ok(Some(options))
+}
+
+/// Reads the address of a gateway.
+fn public(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| "expected http://HOST:PORT".into())
 }
 
 /// Reads a login. The text is not repeated in an error: it may be a password.
@@ -188,9 +203,14 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_without_the_password() {
-        for args in
-            [&["--http"][..], &["--rtmp", "x"], &["--max-devices", "-1"], &["--colour", "red"]]
-        {
+        for args in [
+            &["--http"][..],
+            &["--rtmp", "x"],
+            &["--max-devices", "-1"],
+            &["--max-devices", "0"],
+            &["--public-http", "ftp://x"],
+            &["--colour", "red"],
+        ] {
             let error = run(args).unwrap_err();
             assert!(error.contains(args[0]), "{error}");
         }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -62,6 +63,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         let text = tokio::fs::read_to_string(&path).await.map_err(|error| about(&error))?;
         options.script = text.parse::<Script>().map_err(|error| about(&error))?;
     }
+    port::apart(&[(options.bind, "--bind"), (options.http, "--http")])?;
     port::check(options.bind, "--bind")?;
     port::check(options.http, "--http")?;
     let sim = TlssSim::start(options).await?;
@@ -89,7 +91,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
                 options.reading = Reading::Silence(Duration::from_millis(silence.into()));
             }
             "--by-length" => options.reading = Reading::Length,
-            "--max-sessions" => options.max_sessions = args.value::<u16>()?.into(),
+            "--max-sessions" => options.max_sessions = args.value::<NonZeroU16>()?.get().into(),
             "--help" | "-h" => return Ok(None),
             _ => return Err(args.unknown()),
         }
@@ -119,7 +121,14 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for line in ["--bind nowhere", "--silence-ms -1", "--by-length=yes --http", "--frob", "x"] {
+        for line in [
+            "--bind nowhere",
+            "--silence-ms -1",
+            "--by-length=yes --http",
+            "--frob",
+            "x",
+            "--max-sessions 0",
+        ] {
             assert!(command(line).is_err(), "{line}");
         }
     }

@@ -89,6 +89,7 @@ impl Lab {
 
     async fn start_all(&mut self, settings: &Settings, host: IpAddr) -> Result<(), String> {
         let has = |part| settings.parts.contains(&part);
+        ivt_sim::port::apart(&given(settings, host))?;
         if has(Part::Camera) || has(Part::Device) {
             self.start_camera(settings, host).await?;
         }
@@ -273,6 +274,28 @@ impl Lab {
     }
 }
 
+/// The addresses that were asked for, for the parts that are started, each with its option.
+fn given(settings: &Settings, host: IpAddr) -> Vec<(SocketAddr, &'static str)> {
+    let ports = &settings.ports;
+    let all = [
+        (Part::Camera, ports.rtsp, "--rtsp-port"),
+        (Part::Camera, ports.camera, "--camera-port"),
+        (Part::Camera, ports.control, "--control-port"),
+        (Part::Cloud, ports.cloud, "--cloud-port"),
+        (Part::Cloud, ports.rtmp, "--rtmp-port"),
+        (Part::Hosted, ports.hosted, "--hosted-port"),
+        (Part::Hosted, ports.hosted_page, "--hosted-page-port"),
+        (Part::Device, ports.page, "--page-port"),
+    ];
+    let asked = |(part, port, option)| match port {
+        Port::Given(port) if settings.parts.contains(&part) => {
+            Some((SocketAddr::new(host, port), option))
+        }
+        _ => None,
+    };
+    all.into_iter().filter_map(asked).collect()
+}
+
 /// The addresses by which others reach this machine, that which was asked for first.
 fn addresses(settings: &Settings) -> Vec<Ipv4Addr> {
     if settings.loopback {
@@ -305,6 +328,16 @@ mod tests {
     fn made_up_passwords_differ() {
         assert_eq!(made_up().len(), 10);
         assert_ne!(made_up(), made_up());
+    }
+
+    #[tokio::test]
+    async fn two_parts_at_one_port_are_named_by_their_options() {
+        let mut settings =
+            Settings { parts: vec![Part::Cloud], loopback: true, ..Settings::default() };
+        (settings.ports.cloud, settings.ports.rtmp) = (Port::Given(9), Port::Given(9));
+        let Err(error) = Lab::start(&settings).await else { panic!("it starts") };
+        let error = error.to_string();
+        assert!(error.contains("--cloud-port and --rtmp-port are both port 9"), "{error}");
     }
 
     #[test]

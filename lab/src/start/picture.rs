@@ -81,6 +81,7 @@ impl FromStr for Picture {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some(extension) if extension.eq_ignore_ascii_case("flv") => Ok(Self::Flv(path)),
             Some(_) => Ok(Self::Movie(path)),
+            None if path.is_file() => Ok(Self::Movie(path)),
             None => Err(WrongPicture::Unknown),
         }
     }
@@ -285,6 +286,16 @@ mod tests {
         assert_eq!(picture("my film.mp4"), Picture::Movie("my film.mp4".into()));
         let words = ["enc", "--title", "a b", "", "x"].map(str::to_owned).to_vec();
         assert_eq!(picture("command enc --title 'a b' \"\" x"), Picture::Command(words));
+    }
+
+    #[test]
+    fn a_file_needs_no_extension() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movie");
+        let text = path.to_str().unwrap();
+        assert_eq!(text.parse::<Picture>(), Err(WrongPicture::Unknown));
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(picture(text), Picture::Movie(path.clone()));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Tells whose request an answer belongs to. Requests that a person types share the connection with those of
 //! the `Peer`, which would end it at the first answer that it did not ask for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// An answer later than this belongs to no request: the 20 s of the specification and a little.
 const PATIENCE: Duration = Duration::from_secs(21);
@@ -33,13 +34,25 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(text: &str) -> Self {
-        let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return Self::Other };
-        match (packet.remove("req"), packet.remove("seq")) {
-            (Some(Value::String(method)), _) => Self::Request(method),
-            (None, Some(seq)) => Self::Response(seq, packet.remove("resp")),
-            _ => Self::Other,
+        let Some(packet) = members(text) else { return Self::Other };
+        match (packet.get("req"), value(&packet, "seq")) {
+            (Some(_), _) => match value(&packet, "req") {
+                Some(Value::String(method)) => Self::Request(method),
+                _ => Self::Other,
+            },
+            (None, Some(seq)) => Self::Response(seq, value(&packet, "resp")),
+            (None, None) => Self::Other,
         }
     }
+}
+
+/// The members of a packet, unread: one that cannot be read must not hide whose packet it is.
+fn members(text: &str) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(text).ok()
+}
+
+fn value(packet: &BTreeMap<String, &RawValue>, name: &str) -> Option<Value> {
+    serde_json::from_str(packet.get(name)?.get()).ok()
 }
 
 /// The requests on the wire in the order in which they were sent, which is that of the answers.
@@ -51,11 +64,10 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Remembers a text that goes out, if it is a request.
     pub(super) fn sent(&mut self, now: Instant, sender: Sender, text: &str) {
-        let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return };
-        if !packet.contains_key("req") {
+        let Some(packet) = members(text).filter(|packet| packet.contains_key("req")) else {
             return;
-        }
-        let Some(seq) = packet.remove("seq") else { return };
+        };
+        let Some(seq) = value(&packet, "seq") else { return };
         if self.waiting.len() == MAX_WAITING {
             self.waiting.pop_front();
         }
@@ -88,6 +100,18 @@ mod tests {
         assert_eq!(Kind::of(r#"{"seq":"x"}"#), Kind::Response(json!("x"), None));
         for other in ["", "[]", "{", r#"{"event":"A"}"#, r#"{"req":1,"seq":1}"#] {
             assert_eq!(Kind::of(other), Kind::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_read_hides_nothing() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for resp in [&deep, r#"{"ssid":"\ud800"}"#] {
+            let (mut ledger, now) = (Ledger::default(), Instant::now());
+            ledger.sent(now, Sender::Raw, &format!(r#"{{"req":"A","params":{resp},"seq":1}}"#));
+            let kind = Kind::of(&format!(r#"{{"resp":{resp},"seq":1}}"#));
+            assert_eq!(kind, Kind::Response(json!(1), None));
+            assert_eq!(ledger.claim(now, &json!(1)), Sender::Raw);
         }
     }
 

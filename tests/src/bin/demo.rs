@@ -3,13 +3,16 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use ivt_base::say::say;
 use ivt_lab::start::picture::Picture;
 use ivt_lab::start::show::{RECORDING, STREAM};
 use ivt_lab::start::{Lab, Part, Settings};
+use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::Stream;
 use ivt_sim::program::stopped;
 
@@ -20,9 +23,35 @@ const PASSWORD: &str = "page-demo";
 /// Longest time of a step before the demo reports a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const HELP: &str = "\
+demo: an emulated camera, a simulated cloud and the agent on this machine
+
+Usage: demo
+
+The cloud asks for the picture and for a recording, and the addresses of
+both are printed. Everything runs until Ctrl-C. RUST_LOG=info shows more.
+
+  --help   this text
+";
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let ended = match helps(Args::new(std::env::args().skip(1))) {
+        Ok(true) => say(HELP.trim_end()).map_err(Into::into),
+        Ok(false) => start().await,
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> Result<()> {
     let settings = Settings {
         parts: vec![Part::Camera, Part::Cloud, Part::Device],
         picture: Picture::Clips,
@@ -43,6 +72,15 @@ async fn main() -> Result<()> {
     };
     lab.stop().await;
     ended
+}
+
+/// Whether the command line asks for help, which is all that it can ask for.
+fn helps(mut args: Args<impl Iterator<Item = String>>) -> std::result::Result<bool, ArgsError> {
+    match args.flag()?.as_deref() {
+        None => Ok(false),
+        Some("--help" | "-h") => Ok(true),
+        Some(_) => Err(args.unknown()),
+    }
 }
 
 async fn demo(lab: &mut Lab) -> Result<()> {
@@ -91,5 +129,19 @@ async fn within<T>(what: &str, step: impl Future<Output = T>, lab: &mut Lab) -> 
             Ok(done.map_err(|_| format!("{what}: not within {} s", PATIENCE.as_secs()))?)
         }
         status = lab.ended() => Err(format!("{what}: the agent ended: {}", status?).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_help_can_be_asked_for() {
+        let helps = |line: &str| helps(Args::new(line.split_whitespace().map(str::to_owned)));
+        assert_eq!(helps(""), Ok(false));
+        assert_eq!(helps("--help"), Ok(true));
+        assert_eq!(helps("--port 5"), Err(ArgsError::Unknown("--port".into())));
+        assert_eq!(helps("x"), Err(ArgsError::Unexpected("x".into())));
     }
 }

@@ -21,8 +21,10 @@ const MOST_PACKETS: u64 = 1_000;
 /// How the note of a login begins, and that of the end of a connection.
 const LOGIN: &str = "logged in from";
 const ENDED: &str = "connection ended: ";
+/// What the note says of a connection that another login ended.
+const TAKEN_OVER: &str = "logged in again";
 /// What notes say of connections that the run itself has ended, or that another login ended.
-const NOT_ITS_DOING: [&str; 3] = ["on request", "logged in again", "the simulator stops"];
+const NOT_ITS_DOING: [&str; 3] = ["on request", TAKEN_OVER, "the simulator stops"];
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +71,10 @@ pub struct Bench {
     pub camera: Option<Switch>,
     /// Why the device ended its connection last, or made the cloud end it.
     left: Option<String>,
+    /// Whether the case has the device log in anew, maybe while another does.
+    pub parts: bool,
+    /// Why the run is over, where two devices contend for the login.
+    contested: Option<String>,
     /// Turns true when the run is to end.
     stop: Option<watch::Receiver<bool>>,
 }
@@ -94,6 +100,8 @@ impl Bench {
             password: String::new(),
             camera: None,
             left: None,
+            parts: false,
+            contested: None,
             stop: None,
         };
         // A device may have logged in before the run.
@@ -385,7 +393,10 @@ impl Bench {
         }
         let Some(packet) = packet else { return Ok(None) };
         self.hear(&packet);
-        Ok(Some(packet))
+        match self.contested.take() {
+            Some(why) => Err(Finding::Over(why)),
+            None => Ok(Some(packet)),
+        }
     }
 
     /// Puts a packet on the tape, and notes what it says of the device.
@@ -405,6 +416,9 @@ impl Bench {
             }
             _ => {
                 let why = ended(packet);
+                if !self.parts && why.is_some_and(|why| why.contains(TAKEN_OVER)) {
+                    self.contested = self.heard.taken_over(packet.time_ms);
+                }
                 let its = why.filter(|why| !NOT_ITS_DOING.iter().any(|word| why.contains(word)));
                 if let Some(why) = its {
                     self.left = Some(why.to_owned());

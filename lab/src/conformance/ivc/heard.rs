@@ -1,11 +1,15 @@
 //! What a device said of itself in the whole run, beside what a case asked.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use serde_json::Value;
 
 /// Most requests kept of a connection, and most connections.
 const MOST: usize = 256;
+/// Times within [`CONTEST_MS`] that a login may be taken over. A device takes over its own where its network was cut.
+const MOST_TAKEN: usize = 5;
+const CONTEST_MS: u64 = 60_000;
 
 /// One connection of the device.
 #[derive(Debug, Default)]
@@ -37,6 +41,8 @@ pub struct Heard {
     connections: Vec<Connection>,
     /// Number of logins, also of those that are no longer kept.
     logins: usize,
+    /// When the login was taken over of late, in milliseconds since 1970.
+    taken: VecDeque<u64>,
 }
 
 impl Heard {
@@ -52,6 +58,19 @@ impl Heard {
     /// Number of logins so far.
     pub fn logins(&self) -> usize {
         self.logins
+    }
+
+    /// Notes that a login took over an open connection, and returns why the run is over where two devices contend for it.
+    pub fn taken_over(&mut self, time_ms: u64) -> Option<String> {
+        self.taken.push_back(time_ms);
+        self.taken.retain(|taken| time_ms.saturating_sub(*taken) < CONTEST_MS);
+        if self.taken.len() <= MOST_TAKEN {
+            return None;
+        }
+        let (times, secs) = (std::mem::take(&mut self.taken).len(), CONTEST_MS / 1_000);
+        Some(format!(
+            "two devices log in with this code: within {secs} s one took over the connection of the other {times} times"
+        ))
     }
 
     /// Notes a packet of the device that came at this time, if it is a request.

@@ -87,7 +87,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Order, String> {
             "--list" => list = true,
             "--http" => cloud.http = args.value().map_err(text)?,
             "--rtmp" => cloud.rtmp = args.value().map_err(text)?,
-            "--host" => plan.host = args.value().map_err(text)?,
+            "--host" => plan.host = args.value_by(host).map_err(text)?,
             "--login" => {
                 (plan.code, cloud.logins) = login(&args.value::<String>().map_err(text)?)?;
                 plan.login = cloud.logins.first().cloned();
@@ -129,6 +129,14 @@ fn login(text: &str) -> Result<(String, Vec<Login>), String> {
             vec![Login { code: code.to_owned(), password: password.to_owned() }],
         )),
         None => Ok((text.to_owned(), Vec::new())),
+    }
+}
+
+/// Reads a name or an address of a machine.
+fn host(text: &str) -> Result<String, String> {
+    match url::Host::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected a name, 192.0.2.1 or [2001:db8::1]".into()),
     }
 }
 
@@ -188,6 +196,7 @@ mod tests {
             &[][..],
             &["--login"],
             &["--login", ":hunter-2"],
+            &["--host", "bad host/<>", "--login", "a"],
             &["--colour"],
             &["--login", "a", "--camera-off", "true"],
             &["--alarm-wait", "long", "--login", "a"],

@@ -119,7 +119,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Order, ArgsErro
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
             "--listen" | "--bind" => options.listen = args.value()?,
-            "--mac" => options.mac = Some(args.value()?),
+            "--mac" => options.mac = Some(args.value_by(mac)?),
             "--interval" => {
                 let update = Duration::from_secs(60 * u64::from(args.value::<u16>()?));
                 options.timing.update = Some(update);
@@ -134,6 +134,15 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Order, ArgsErro
         }
     }
     Ok(if list { Order::List(options.choice) } else { Order::Run(Box::new(options), outputs) })
+}
+
+/// Reads a MAC address with separators or without.
+fn mac(text: &str) -> Result<String, String> {
+    let digits = text.chars().filter(|c| !matches!(c, ':' | '-'));
+    match digits.clone().count() == 12 && digits.clone().all(|c| c.is_ascii_hexdigit()) {
+        true => Ok(text.to_owned()),
+        false => Err("expected twelve hexadecimal digits, such as 00:13:23:a0:07:ad".into()),
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +167,7 @@ mod tests {
         assert_eq!((update, call), (Some(Duration::from_secs(300)), Duration::from_secs(600)));
         assert!(matches!(order("--list"), Ok(Order::List(_))));
         assert!(matches!(order("--help"), Ok(Order::Help)));
-        for line in ["--listen nowhere", "--wait -1", "--frob", "--html"] {
+        for line in ["--listen nowhere", "--mac zz", "--wait -1", "--frob", "--html"] {
             assert!(order(line).is_err(), "{line}");
         }
     }

@@ -133,6 +133,8 @@ async fn serve(state: Arc<State>, stream: TcpStream, peer: SocketAddr) {
             // Whatever scans the network calls, too: once the device has, another that says nothing is somebody else.
             if !state.has_called() {
                 call.note_identity();
+                state.lock().unread =
+                    Some(format!("{peer} called, and its identity cannot be read: {broken}"));
                 let reason = format!("the identity cannot be read: {broken}");
                 state.count(|progress| &mut progress.unreadable, MAX_UNREADABLE, &reason);
             }

@@ -58,6 +58,8 @@ pub(super) struct Progress {
     pub(super) silent: u32,
     /// Number of calls whose identity could not be read, before the first of the device that is meant.
     pub(super) unreadable: u32,
+    /// Who called last without a readable identity, and what was wrong.
+    pub(super) unread: Option<String>,
     /// Number of calls of the device that is meant that are served now, and when the last one ended.
     pub(super) serving: u32,
     pub(super) last: Instant,
@@ -123,6 +125,7 @@ impl State {
             devices: BTreeSet::new(),
             silent: 0,
             unreadable: 0,
+            unread: None,
             serving: 0,
             last: Instant::now(),
             stopped: false,
@@ -318,9 +321,13 @@ impl State {
         let seconds = patience.as_secs_f32();
         let mut progress = self.lock();
         let after = progress.left.values().any(|(_, end)| *end == End::Device);
-        let reason = format!(
-            "no call within {seconds:.0} s; set the device's update interval to a minute, and its server to this address"
-        );
+        let unread = progress.unread.take().filter(|_| progress.devices.is_empty());
+        let reason = match unread {
+            Some(unread) => format!("{unread}; nobody else called within {seconds:.0} s"),
+            None => format!(
+                "no call within {seconds:.0} s; set the device's update interval to a minute, and its server to this address"
+            ),
+        };
         progress.given_up.get_or_insert(reason);
         drop(progress);
         if after && !self.facts().has(Check::Reconnect) {

@@ -361,6 +361,23 @@ async fn only_the_device_that_is_meant_is_served() {
 }
 
 #[tokio::test]
+async fn a_call_that_says_nothing_is_told_where_nobody_else_calls() {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let timing = Timing { reply: Duration::from_millis(50), ..timing() };
+    let timing = Timing { call: Duration::from_secs(2), ..timing };
+    let choice = Choice::only(&["call.arrives", "done.four"]);
+    let run = Run::listen(Options { listen, mac: None, choice, timing }).await.unwrap();
+    let server = run.addr().unwrap();
+    let _silent = TcpStream::connect(server).await.unwrap();
+    let report = timeout(PATIENCE, run.finish(|_| {})).await.expect("the run ends");
+    for check in [Check::CallArrives, Check::DoneFour] {
+        let (_, reason) = verdict(&report, check);
+        assert!(reason.contains("127.0.0.1") && reason.contains("no answer within"), "{reason}");
+        assert!(!reason.contains("no call"), "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn calls_that_say_nothing_do_not_end_the_run_of_a_device_that_has_called() {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let cases = ["timer.reply", "done.four", "identity.*"];

@@ -68,14 +68,7 @@ async fn report(fault: Option<Fault>, only: &[&str]) -> Report {
 async fn rig(fault: Option<Fault>, only: &[&str]) -> Rig {
     let cloud = Arc::new(CloudSim::start(CloudOptions::default()).await.unwrap());
     let around = Arc::new(Around { lists: Mutex::new(json!([])), away: AtomicBool::new(false) });
-    let device = Scripted {
-        login: cloud.login_url("scripted", "odd-login-5").into(),
-        fault,
-        limits: limits(),
-        around: Arc::clone(&around),
-        pieces: Arc::default(),
-    };
-    let device = tokio::spawn(device.live());
+    let device = tokio::spawn(scripted(&cloud, fault, &around).live());
     let camera = Arc::clone(&around);
     let camera = Switch::new(move |on| {
         camera.away.store(!on, Ordering::Relaxed);
@@ -89,6 +82,16 @@ async fn rig(fault: Option<Fault>, only: &[&str]) -> Rig {
         ..Plan::default()
     };
     Rig { cloud, around, device, plan }
+}
+
+fn scripted(cloud: &CloudSim, fault: Option<Fault>, around: &Arc<Around>) -> Scripted {
+    Scripted {
+        login: cloud.login_url("scripted", "odd-login-5").into(),
+        fault,
+        limits: limits(),
+        around: Arc::clone(around),
+        pieces: Arc::default(),
+    }
 }
 
 /// What is left of a run of this case that is stopped as soon as a packet with these words goes to the device.
@@ -310,6 +313,21 @@ async fn a_run_that_cannot_go_on_ends_soon_and_says_why() {
         assert!(held < 2_000, "{held}");
         assert!(!report.passed());
     }
+}
+
+#[tokio::test]
+async fn two_devices_with_one_login_end_the_run() {
+    let fault = Some(Fault::FightsForItsLogin);
+    let rig = rig(fault, &["packet.*", "method.*"]).await;
+    let second = tokio::spawn(scripted(&rig.cloud, fault, &rig.around).live());
+    let rules = all();
+    let running = run(Arc::clone(&rig.cloud), &rig.plan, &rules, |_| {});
+    let report = timeout(LONGEST, running).await.unwrap();
+    rig.device.abort();
+    second.abort();
+    let (verdict, reason) = found(&report, "run.end");
+    let told = reason.contains("two devices log in with this code");
+    assert!(verdict == Verdict::Fail && told, "{reason}");
 }
 
 #[tokio::test]
