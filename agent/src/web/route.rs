@@ -33,6 +33,7 @@ pub(crate) enum Access {
 pub(crate) enum Takes {
     Json,
     /// A file, as it is.
+    #[cfg(feature = "update")]
     File,
 }
 
@@ -82,6 +83,7 @@ impl Route {
     }
 
     /// The same route, which takes a file.
+    #[cfg(feature = "update")]
     pub(crate) const fn of_file(self) -> Self {
         Self { takes: Takes::File, ..self }
     }
@@ -101,6 +103,7 @@ impl Takes {
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Json => "application/json",
+            #[cfg(feature = "update")]
             Self::File => "application/octet-stream",
         }
     }
