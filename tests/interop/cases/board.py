@@ -166,7 +166,7 @@ def revert(stack, folder):
         if kept.read() != FILE:
             raise Failed("the file was written although the cloud was never there")
     cloud.post("/api/faults", {})
-    agent.online(cloud, 60)
+    agent.online(cloud, 150)
 
 
 add("a board's Wi-Fi that does not bring the cloud back, over a power cut", revert, 200, alone=True)
