@@ -35,7 +35,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The name of the file without its ending, or more where others have the same: see [`tell_apart`].
+    /// The name of the file without its ending, or more where others have the same.
     pub fn id(&self) -> String {
         self.id.clone()
     }
