@@ -5,6 +5,7 @@
 
 pub mod badnet;
 pub mod conformance;
+pub mod login;
 pub mod report;
 pub mod scenario;
 mod slip;

@@ -2,9 +2,12 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use ivt_sim::program::stopped;
 use tokio::sync::watch;
+
+use crate::report::{Outputs, Report};
 
 /// The exit code after Ctrl-C, as shells tell it.
 pub(crate) const STOPPED: u8 = 130;
@@ -17,6 +20,24 @@ pub(crate) fn say(line: impl Display) {
 /// As [`say`], where mistakes are told.
 pub(crate) fn complain(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Writes the reports of a run, and returns the exit code of the program: [`STOPPED`] where a person ended the run.
+pub(crate) fn conclude(
+    program: &str,
+    report: &Report,
+    outputs: &Outputs,
+    was_stopped: bool,
+) -> ExitCode {
+    if let Err(error) = outputs.write(report) {
+        complain(format_args!("{program}: {error}"));
+        return ExitCode::FAILURE;
+    }
+    match was_stopped {
+        true => ExitCode::from(STOPPED),
+        false if report.passed() => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 /// The outcome of `running`, and whether it was stopped by hand: Ctrl-C sets `stop`, and the outcome is waited for.

@@ -96,8 +96,8 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let listens = [(options.bind, "--bind"), (options.http, "--http")];
-    let all: Vec<_> = control.map(|address| (address, "--control")).into_iter().collect();
-    port::apart(&[&listens[..], &all].concat())?;
+    let page = control.map(|address| (address, "--control"));
+    port::apart(&listens.into_iter().chain(page).collect::<Vec<_>>())?;
     for (address, option) in listens {
         port::check(address, option)?;
     }

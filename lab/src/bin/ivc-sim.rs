@@ -1,10 +1,12 @@
 //! The simulated cloud: see `ivc-sim --help`.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
 
 use ivt_base::say::say;
+use ivt_lab::login::code_and_password;
 use ivt_lab::{conformance, scenario};
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
@@ -45,64 +47,41 @@ RUST_LOG=debug shows more.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).peekable();
-    let runs = words.next_if(|word| word == "run").is_some();
-    // What the simulators say of each connection would drown the progress of a run.
-    let level = if runs { "warn" } else { "info" };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
-    if runs {
+    let log = |level| {
+        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
+    };
+    if words.next_if(|word| word == "run").is_some() {
+        // What the simulators say of each connection would drown the progress of a run.
+        log("warn");
         return scenario::main(words).await;
     }
     if words.next_if(|word| word == "conformance").is_some() {
+        log("info");
         return conformance::ivc::main(words).await;
     }
-    let options = match parse(words) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            return match say(HELP.trim_end()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("ivc-sim: {error}");
-                    ExitCode::FAILURE
-                }
-            };
-        }
+    match parse(words) {
+        Ok(options) => program::main("ivc-sim", HELP, Ok(options), run).await,
         Err(error) => {
             eprintln!("ivc-sim: {error}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
+    }
+}
+
+async fn run(options: CloudOptions) -> Result<(), Box<dyn Error>> {
     let listens = [(options.http, "--http"), (options.rtmp, "--rtmp")];
-    let apart = std::iter::once(port::apart(&listens));
-    for free in apart.chain(listens.map(|(address, option)| port::check(address, option))) {
-        if let Err(taken) = free {
-            eprintln!("ivc-sim: {taken}");
-            return ExitCode::FAILURE;
-        }
+    port::apart(&listens)?;
+    for (address, option) in listens {
+        port::check(address, option)?;
     }
-    let cloud = match CloudSim::start(options).await {
-        Ok(cloud) => cloud,
-        Err(error) => {
-            eprintln!("ivc-sim: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let addresses = format!(
-        "page         http://{}/\ndevice URL   {}\nRTMP URL     {}\nrecord URL   {}",
-        cloud.http_addr(),
-        cloud.device_url(),
-        cloud.rtmp_url("KEY"),
-        cloud.record_url("SESSION")
-    );
-    if let Err(error) = say(addresses) {
-        eprintln!("ivc-sim: {error}");
-        return ExitCode::FAILURE;
-    }
-    if let Err(error) = program::stopped().await {
-        eprintln!("ivc-sim: cannot wait for signals: {error}");
-        return ExitCode::FAILURE;
-    }
+    let cloud = CloudSim::start(options).await?;
+    say(format_args!("page         http://{}/", cloud.http_addr()))?;
+    say(format_args!("device URL   {}", cloud.device_url()))?;
+    say(format_args!("RTMP URL     {}", cloud.rtmp_url("KEY")))?;
+    say(format_args!("record URL   {}", cloud.record_url("SESSION")))?;
+    program::stopped().await.map_err(|error| format!("cannot wait for signals: {error}"))?;
     cloud.stop().await;
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// Reads the command line; `None` when help is asked for.
@@ -143,10 +122,9 @@ fn public(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| "expected http://HOST:PORT".into())
 }
 
-/// Reads a login. The text is not repeated in an error: it may be a password.
 fn login(text: &str) -> Result<Login, String> {
-    match text.split_once(':') {
-        Some((code, password)) if !code.is_empty() => {
+    match code_and_password(text) {
+        Some((code, Some(password))) => {
             Ok(Login { code: code.to_owned(), password: password.to_owned() })
         }
         _ => Err("--login takes CODE:PASSWORD".into()),

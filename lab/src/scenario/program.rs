@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ivt_base::process_group::end_all;
 use ivt_base::wall_time::WallTime;
 use ivt_sim::args::{Args, ArgsError};
-use ivt_sim::program::stopped;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -18,8 +17,9 @@ use super::format::{Scenario, tell_apart};
 use super::read::read;
 use super::run::{case, run};
 use super::stage::{Setting, beside};
+use crate::login::code_and_password;
 use crate::report::{Case, Outputs, Report, summary};
-use crate::terminal::say;
+use crate::terminal::{STOPPED, complain, conclude, say, until_told};
 
 const HELP: &str = "\
 ivc-sim run: runs scenarios, which are described in docs/scenarios.md
@@ -44,8 +44,6 @@ Usage: ivc-sim run FILE... [--agent PATH] [--jobs N]
 
 /// Most scenarios that run at a time.
 const MAX_JOBS: usize = 64;
-/// The exit code after Ctrl-C, as shells tell it.
-const STOPPED: u8 = 130;
 
 struct Command {
     files: Vec<PathBuf>,
@@ -88,42 +86,14 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
         return ExitCode::from(2);
     }
     let (stop, stopping) = watch::channel(false);
-    let running = run_all(scenarios, &command, stopping);
-    tokio::pin!(running);
-    let (report, broken_off) = tokio::select! {
-        report = &mut running => (report, false),
-        () = asked_to_end() => {
-            say("stopping: what runs is ended, then the report is written; Ctrl-C again ends at once, without a report");
-            stop.send_replace(true);
-            tokio::select! {
-                report = running => (report, true),
-                () = asked_to_end() => {
-                    end_all().await;
-                    eprintln!("ivc-sim run: stopped; no report is written");
-                    return ExitCode::from(STOPPED);
-                }
-            }
-        }
-    };
+    let outcome = until_told(run_all(scenarios, &command, stopping), &stop).await;
     end_all().await;
-    // A reader that has gone away is no reason to write no report.
+    let Some((report, was_stopped)) = outcome else {
+        complain("ivc-sim run: stopped; no report is written");
+        return ExitCode::from(STOPPED);
+    };
     say(summary(&report).trim_end());
-    if let Err(error) = command.outputs.write(&report) {
-        eprintln!("ivc-sim run: {error}");
-        return ExitCode::FAILURE;
-    }
-    match broken_off {
-        true => ExitCode::from(STOPPED),
-        false if report.passed() => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
-}
-
-/// Returns at Ctrl-C and its like; never where the system does not tell of signals.
-async fn asked_to_end() {
-    if stopped().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    conclude("ivc-sim run", &report, &command.outputs, was_stopped)
 }
 
 async fn run_all(
@@ -221,16 +191,10 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<Command>, String>
             "--agent" => command.setting.agent = args.value().map_err(text)?,
             "--login" => {
                 let word: String = args.value().map_err(text)?;
-                // The text is not repeated in an error: it may be a password.
-                let (code, password) = match word.split_once(':') {
-                    Some((code, password)) => (code, Some(password.to_owned())),
-                    None => (word.as_str(), None),
-                };
-                if code.is_empty() {
-                    return Err("--login takes CODE or CODE:PASSWORD".into());
-                }
+                let (code, password) =
+                    code_and_password(&word).ok_or("--login takes CODE or CODE:PASSWORD")?;
                 command.setting.login = Some(code.to_owned());
-                command.setting.password = password;
+                command.setting.password = password.map(str::to_owned);
             }
             "--http" => command.setting.http = args.value().map_err(text)?,
             "--rtmp" => command.setting.rtmp = args.value().map_err(text)?,

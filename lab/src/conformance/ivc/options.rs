@@ -9,6 +9,7 @@ use ivt_sim::cloud::{CloudOptions, Login};
 use super::run::Plan;
 use super::switch::Switch;
 use crate::conformance::choice::Choice;
+use crate::login::code_and_password;
 use crate::report::Outputs;
 
 /// The words of `--help`, around those of the options that other programs have, too.
@@ -89,8 +90,8 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Order, String> {
             "--rtmp" => cloud.rtmp = args.value().map_err(text)?,
             "--host" => plan.host = args.value_by(host).map_err(text)?,
             "--login" => {
-                (plan.code, cloud.logins) = login(&args.value::<String>().map_err(text)?)?;
-                plan.login = cloud.logins.first().cloned();
+                (plan.code, plan.login) = login(&args.value::<String>().map_err(text)?)?;
+                cloud.logins = plan.login.iter().cloned().collect();
             }
             "--camera-off" => off = Some(args.value::<String>().map_err(text)?),
             "--camera-on" => on = Some(args.value::<String>().map_err(text)?),
@@ -120,16 +121,11 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Order, String> {
     Ok(Order::Run(Box::new(options)))
 }
 
-/// Reads a login. The text is not repeated in an error: it may be a password.
-fn login(text: &str) -> Result<(String, Vec<Login>), String> {
-    match text.split_once(':') {
-        Some(("", _)) => Err("--login takes CODE or CODE:PASSWORD".into()),
-        Some((code, password)) => Ok((
-            code.to_owned(),
-            vec![Login { code: code.to_owned(), password: password.to_owned() }],
-        )),
-        None => Ok((text.to_owned(), Vec::new())),
-    }
+/// Reads a login: the code, and the password where it is one of those that are known.
+fn login(text: &str) -> Result<(String, Option<Login>), String> {
+    let (code, password) = code_and_password(text).ok_or("--login takes CODE or CODE:PASSWORD")?;
+    let known = |password: &str| Login { code: code.to_owned(), password: password.to_owned() };
+    Ok((code.to_owned(), password.map(known)))
 }
 
 /// Reads a name or an address of a machine.

@@ -12,7 +12,7 @@ use super::rules::all;
 use super::run::{ALWAYS, Plan, run};
 use crate::conformance::choice::Choice;
 use crate::report::{Case, summary};
-use crate::terminal::{STOPPED, complain, say, until_told};
+use crate::terminal::{STOPPED, complain, conclude, say, until_told};
 
 /// Reads the words behind `conformance`, runs, and writes the reports.
 pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
@@ -86,15 +86,7 @@ async fn conformance(options: Options) -> ExitCode {
         return ExitCode::from(STOPPED);
     };
     say(format_args!("\n{}", summary(&report).trim_end()));
-    if let Err(error) = outputs.write(&report) {
-        complain(format_args!("ivc-sim conformance: {error}"));
-        return ExitCode::FAILURE;
-    }
-    match stopped {
-        true => ExitCode::from(STOPPED),
-        false if report.passed() => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    conclude("ivc-sim conformance", &report, &outputs, stopped)
 }
 
 fn told(case: &Case) {

@@ -13,7 +13,7 @@ use super::run::{Options, Run};
 use super::timing::Timing;
 use crate::conformance::choice::Choice;
 use crate::report::{Case, Outputs, summary};
-use crate::terminal::{STOPPED, complain, say, until_told};
+use crate::terminal::{STOPPED, complain, conclude, say, until_told};
 
 const HELP: &str = "\
 tlss-sim conformance: takes the calls of a device, and drives it through every rule of the hosted service
@@ -86,15 +86,7 @@ pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
         return ExitCode::from(STOPPED);
     };
     say(format_args!("\n{}", summary(&report).trim_end()));
-    if let Err(error) = outputs.write(&report) {
-        complain(format_args!("tlss-sim conformance: {error}"));
-        return ExitCode::FAILURE;
-    }
-    match stopped {
-        true => ExitCode::from(STOPPED),
-        false if report.passed() => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    conclude("tlss-sim conformance", &report, &outputs, stopped)
 }
 
 fn told(case: &Case) {
