@@ -49,16 +49,11 @@ const CLOCK_HZ: f64 = 90_000.0;
 
 /// What a step does; `None` after a mistake, which is noted.
 pub(super) fn action(fields: &mut Fields<'_>, cameras: usize) -> Option<Action> {
-    let action = any(fields, cameras);
-    if action.is_none() {
-        fields.pass_over(ACTIONS);
-        fields.pass_over(BESIDE);
-    }
-    action
+    fields.read_one(ACTIONS, BESIDE, |fields, key| under(key, fields, cameras))
 }
 
-fn any(fields: &mut Fields<'_>, cameras: usize) -> Option<Action> {
-    Some(match fields.one_of(ACTIONS, BESIDE)? {
+fn under(key: &str, fields: &mut Fields<'_>, cameras: usize) -> Option<Action> {
+    Some(match key {
         "call" => call(fields)?,
         "notify" => Action::Notify { event: fields.text("notify")?, params: fields.json("params") },
         "raw" => {

@@ -308,6 +308,22 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// Reads what stands under one of the keys in `of`, as [`one_of`](Self::one_of) finds it. After a mistake in it nothing more
+    /// is said of these keys and of those `beside` them.
+    pub(super) fn read_one<T>(
+        &mut self,
+        of: &'static [&'static str],
+        beside: &[&str],
+        read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.one_of(of, beside).and_then(|key| read(self, key));
+        if found.is_none() {
+            self.pass_over(of);
+            self.pass_over(beside);
+        }
+        found
+    }
+
     /// Says nothing of these keys where they are left: whether they are right depends on one that is wrong.
     pub(super) fn pass_over(&mut self, keys: &[&str]) {
         self.rest.retain(|(name, ..)| !keys.contains(name));

@@ -68,16 +68,11 @@ const CAMERA: &[(&str, Kind)] =
 
 /// What is looked at; `None` after a mistake, which is noted.
 pub(super) fn subject(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
-    let subject = any(fields, cameras);
-    if subject.is_none() {
-        fields.pass_over(SUBJECTS);
-        fields.pass_over(BESIDE);
-    }
-    subject
+    fields.read_one(SUBJECTS, BESIDE, |fields, key| under(key, fields, cameras))
 }
 
-fn any(fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
-    match fields.one_of(SUBJECTS, BESIDE)? {
+fn under(key: &str, fields: &mut Fields<'_>, cameras: usize) -> Option<Subject> {
+    match key {
         "device" => facts(fields.table("device")?, Thing::Device, DEVICE),
         "stream" => {
             let mut table = fields.table("stream")?;
