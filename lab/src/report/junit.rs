@@ -91,7 +91,7 @@ fn test(xml: &mut Xml, case: &Case) -> io::Result<()> {
         .with_attribute(("classname", group))
         .with_attribute(("name", name.as_str()))
         .with_attribute(("time", took.as_str()));
-    let seed = case.seed().map(|seed| seed.to_string());
+    let seed = case.seed.map(|seed| seed.to_string());
     if case.verdict == Verdict::Pass && seed.is_none() {
         element.write_empty()?;
         return Ok(());

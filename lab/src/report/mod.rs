@@ -54,6 +54,9 @@ pub struct Case {
     /// What happened when, for a drawing; empty where time does not matter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Moment>,
+    /// What random choices of this case alone came from, where there were any; in JSON the evidence tells it.
+    #[serde(skip)]
+    pub seed: Option<u64>,
 }
 
 /// The outcome of a case.
@@ -131,15 +134,7 @@ pub enum Seen {
     },
 }
 
-/// How the note begins that tells a case's seed.
-const SEED: &str = "seed ";
-
 impl Seen {
-    /// The note that tells what the random choices of a case came from: [`Case::seed`] finds it.
-    pub fn seed(seed: u64, of: &str) -> Self {
-        Self::Note { text: format!("{SEED}{seed} {of}") }
-    }
-
     /// A mark of the direction and the text, as one line of a protocol.
     fn line(&self) -> (&'static str, &str) {
         match self {
@@ -152,17 +147,9 @@ impl Seen {
 }
 
 impl Case {
-    /// What the random choices of this case came from, where it had some of its own.
-    pub fn seed(&self) -> Option<u64> {
-        self.evidence.iter().find_map(|evidence| match &evidence.what {
-            Seen::Note { text } => text.strip_prefix(SEED)?.split(' ').next()?.parse().ok(),
-            _ => None,
-        })
-    }
-
     /// The seed behind a name, where there is one: ` (seed 7)`.
     pub fn seed_told(&self) -> String {
-        self.seed().map_or_else(String::new, |seed| format!(" (seed {seed})"))
+        self.seed.map_or_else(String::new, |seed| format!(" (seed {seed})"))
     }
 }
 

@@ -39,6 +39,11 @@ pub(super) struct Account<'a> {
 }
 
 impl Account<'_> {
+    /// What the chances of the network came from, where there is one.
+    pub(super) fn seed(&self) -> Option<u64> {
+        self.run.stage.network().map(Network::seed).ok()
+    }
+
     /// What was said and seen, in the order of time.
     pub(super) async fn evidence(&self) -> Vec<Evidence> {
         let mut evidence = self.packets();
@@ -65,9 +70,9 @@ impl Account<'_> {
                 mask(&format!("doubted: line {line}: {name}: with {change}: {told}")),
             ));
         }
-        if let Ok(seed) = self.run.stage.network().map(Network::seed) {
-            let what = Shown::seed(seed, "is that of the network's chances");
-            evidence.push(Evidence { at: Duration::ZERO, what });
+        if let Some(seed) = self.seed() {
+            let text = format!("seed {seed} is that of the network's chances");
+            evidence.push(note(Duration::ZERO, text));
         }
         for info in self.run.stage.cloud.streams().iter().filter(|info| info.publishes > 0) {
             let size = info.dimensions.map_or("no size".into(), |(w, h)| format!("{w}x{h}"));

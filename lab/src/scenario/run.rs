@@ -127,6 +127,7 @@ pub async fn run(
         took: began.elapsed(),
         evidence,
         timeline,
+        seed: account.seed(),
         ..case
     };
     if let Some(agent) = &mut agent {
@@ -162,6 +163,7 @@ pub(super) fn case(scenario: &Scenario) -> Case {
         took: Duration::ZERO,
         evidence: Vec::new(),
         timeline: Vec::new(),
+        seed: None,
     }
 }
 
@@ -256,7 +258,7 @@ mod tests {
             let setting = Setting { agent: "/nowhere".into(), login: None, ..setting() };
             let case = run(&scenario, &setting, Instant::now(), |_| {}, pending()).await;
             assert_eq!((case.verdict, case.reason.as_str()), (Says::Pass, ""));
-            assert!(case.seed().is_some() && given.is_none_or(|seed| case.seed() == Some(seed)));
+            assert!(case.seed.is_some() && given.is_none_or(|seed| case.seed == Some(seed)));
         }
     }
 

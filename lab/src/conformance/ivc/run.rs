@@ -120,6 +120,7 @@ pub async fn run(
         took: begin.elapsed(),
         evidence: Vec::new(),
         timeline: Vec::new(),
+        seed: None,
     };
     add(&mut report.cases, end);
     report
@@ -196,6 +197,7 @@ async fn case(bench: &mut Bench, rule: &Rule, run: Instant) -> (Case, Option<Fin
         took: began.elapsed(),
         evidence: bench.tape.take(),
         timeline: Vec::new(),
+        seed: None,
     };
     (case, finding)
 }

@@ -386,6 +386,7 @@ fn case(check: Check, row: &Row) -> Case {
         took: row.took,
         evidence: row.evidence.clone(),
         timeline: Vec::new(),
+        seed: None,
     }
 }
 
