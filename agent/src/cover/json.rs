@@ -6,6 +6,7 @@ use super::{addresses, is_telling};
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
+
 /// A packet in JSON, also one that is cut or broken, without its secrets. What is no secret stays byte for byte; where
 /// there should be JSON and is none, nothing is shown but its length.
 pub(crate) fn json(text: &str) -> String {

@@ -132,12 +132,20 @@ fn left_out(
     let names = file["left_out"].as_array().map(Vec::as_slice).unwrap_or_default();
     let names = names.iter().take(KEYS).filter_map(Value::as_str);
     let missing = names.filter(|name| !wanted.contains_key(*name) && !have.contains_key(*name));
-    let known = missing.filter(|name| name.parse::<Key>().is_ok()).map(str::to_owned);
-    known.partition(|name| {
-        let key = name.parse::<Key>();
-        key.is_ok_and(|key| settable::is_settable(&key, &"text".into(), |_| false))
-            && !name.starts_with("web.")
-    })
+    let (mut needed, mut lacking) = (Vec::new(), Vec::new());
+    for name in missing {
+        let Ok(key) = name.parse::<Key>() else { continue };
+        match is_brought(&key, &"text".into(), |_| false) {
+            true => needed.push(name.to_owned()),
+            false => lacking.push(name.to_owned()),
+        }
+    }
+    (needed, lacking)
+}
+
+/// Whether a file may bring a setting. The place of the page stays as it is.
+fn is_brought(key: &Key, value: &Value, is_ca_file: impl Fn(&Path) -> bool) -> bool {
+    settable::is_settable(key, value, is_ca_file) && !key.to_string().starts_with("web.")
 }
 
 /// Tells what has to be entered before a file is taken over.
@@ -190,7 +198,7 @@ fn changes(
             }
             continue;
         }
-        match settable::is_settable(&key, value, is_ca_file) && !name.starts_with("web.") {
+        match is_brought(&key, value, is_ca_file) {
             true => all.push((key, value)),
             false => kept.push(name.clone()),
         }
