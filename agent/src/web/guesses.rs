@@ -11,8 +11,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Most wrong passwords of one source in that time, and of all together.
 const EACH: usize = 10;
 const ALL: usize = 60;
-/// As many of these are left to the trusted sources, where there are any.
-const LEFT: usize = 20;
+/// Wrong passwords of these that only the trusted sources may make, where there are any.
+const RESERVED: usize = 20;
 /// Wrong passwords that are answered at once; people mistype.
 const FREE: usize = 2;
 /// The delay after these, which doubles with each, and its bound.
@@ -89,7 +89,7 @@ impl Guesses {
         }
         let mut shared = self.recent.iter().filter(|(_, other)| !is_trusted(*other));
         if let Some((first, _)) = shared.next()
-            && shared.count() + 1 >= ALL - LEFT
+            && shared.count() + 1 >= ALL - RESERVED
             && !self.trusted.is_empty()
             && !is_trusted(source)
         {
@@ -189,7 +189,7 @@ mod tests {
                 })
                 .count()
         };
-        assert_eq!(flood(&mut guesses), ALL - LEFT);
+        assert_eq!(flood(&mut guesses), ALL - RESERVED);
         for _ in 0..EACH {
             assert!(guesses.begin(me, Instant::now()).is_ok());
         }

@@ -38,7 +38,7 @@ pub enum BadNetError {
     },
     /// The port of a link cannot be listened on.
     #[error(
-        "link {link}: cannot listen on {addr}: {error}; {cure}", cure = elsewhere(error)
+        "link {link}: cannot listen on {addr}: {error}; {cure}", cure = port_cure(error)
     )]
     Listen {
         /// The link.
@@ -68,7 +68,7 @@ pub enum BadNetError {
 }
 
 /// What a person can do where an address cannot be listened on.
-fn elsewhere(error: &io::Error) -> &'static str {
+fn port_cure(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrNotAvailable => {
             "choose an address of this machine (`ip -br address` lists them)"

@@ -71,8 +71,8 @@ pub struct Bench {
     pub camera: Option<Switch>,
     /// Why the device ended its connection last, or made the cloud end it.
     left: Option<String>,
-    /// Whether the case has the device log in anew, maybe while another does.
-    pub parts: bool,
+    /// Whether the case has the device log in anew, so that a login may be taken over.
+    pub relogs: bool,
     /// Why the run is over, where two devices contend for the login.
     contested: Option<String>,
     /// Turns true when the run is to end.
@@ -100,7 +100,7 @@ impl Bench {
             password: String::new(),
             camera: None,
             left: None,
-            parts: false,
+            relogs: false,
             contested: None,
             stop: None,
         };
@@ -416,7 +416,7 @@ impl Bench {
             }
             _ => {
                 let why = ended(packet);
-                if !self.parts && why.is_some_and(|why| why.contains(TAKEN_OVER)) {
+                if !self.relogs && why.is_some_and(|why| why.contains(TAKEN_OVER)) {
                     self.contested = self.heard.taken_over(packet.time_ms);
                 }
                 let its = why.filter(|why| !NOT_ITS_DOING.iter().any(|word| why.contains(word)));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Most requests kept of a connection, and most connections.
 const MOST: usize = 256;
-/// Times within [`CONTEST_MS`] that a login may be taken over. A device takes over its own where its network was cut.
+/// Times within [`CONTEST_MS`] that a login may be taken over. One device alone does so each time its network was cut.
 const MOST_TAKEN: usize = 5;
 const CONTEST_MS: u64 = 60_000;
 

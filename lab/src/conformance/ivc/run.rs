@@ -26,8 +26,8 @@ pub const ALWAYS: [(&str, &str); 2] = [
 /// Cases of the last eight in which the device ended its connection, after which it is given up.
 const MOST_LEFT: u32 = 5;
 
-/// Cases that have the device log in anew: one that storms, or another that they start, takes over its login.
-const PART: [&str; 3] = ["login.again", "login.refused", "login.duplicate"];
+/// Cases in which the device logs in anew, so that a login that is taken over is no sign of a second device.
+const RELOGIN: [&str; 3] = ["login.again", "login.refused", "login.duplicate"];
 
 /// What a run is told.
 #[derive(Clone, Debug, Default)]
@@ -170,7 +170,7 @@ async fn logs_in(b: &mut Bench) -> Outcome {
 async fn case(bench: &mut Bench, rule: &Rule, run: Instant) -> (Case, Option<Finding>) {
     let began = Instant::now();
     let limit = bench.limits.case();
-    bench.parts = PART.contains(&rule.id.as_str());
+    bench.relogs = RELOGIN.contains(&rule.id.as_str());
     let checked = timeout(limit, AssertUnwindSafe(tried(bench, rule)).catch_unwind()).await;
     let outcome = match checked {
         Ok(Ok(outcome)) => outcome,
